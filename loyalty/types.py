@@ -1,0 +1,168 @@
+"""The requests that clients send, as values. Every layer speaks in these; nothing here knows HTTP, SQL or the clock.
+
+Amounts are integers of the currency's minor unit, points are integers, instants carry an offset.
+Two requests are the same request when these values are equal, however they were written or sent.
+"""
+
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+MAX_AMOUNT = 2**53
+"""Largest amount or number of points in one field: what every JSON reader holds exactly."""
+
+Shard = int
+AccountNumber = int
+
+RequestId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:/-]{1,128}\Z")]
+MemberId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
+MemberRef = Annotated[str, Meta(min_length=1, max_length=260)]
+"""A member_id, or an identifier with its scheme: `phone:+8613800000001`, `card:…`, `email:…`, `ext:…`."""
+Text = Annotated[str, Meta(min_length=1, max_length=128)]
+LongText = Annotated[str, Meta(min_length=1, max_length=500)]
+Amount = Annotated[int, Meta(ge=0, le=MAX_AMOUNT)]
+Points = Annotated[int, Meta(ge=1, le=MAX_AMOUNT)]
+Instant = Annotated[datetime, Meta(tz=True)]
+HoldSeconds = Annotated[int, Meta(ge=1, le=7 * 24 * 3600)]
+
+Quantity = int | Decimal | Fraction
+"""Units of goods. Clients send integers and decimals; the kept part of a partly returned line may be a fraction."""
+
+
+class PurchaseLine(Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of a basket. `amount` is the line's total after discounts; `quantity` may have a fraction or be zero."""
+
+    sku: Text
+    amount: Amount
+    line: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    quantity: int | Decimal = 1
+    list_amount: Amount | None = None
+    category: Text | None = None
+    tags: Annotated[tuple[Text, ...], Meta(max_length=50)] = ()
+
+
+class PurchaseRedemption(Struct, frozen=True, forbid_unknown_fields=True):
+    """Points redeemed on the basket itself, or the hold of this id captured: exactly one of `points` and `amount`."""
+
+    redemption_id: RequestId
+    points: Points | None = None
+    amount: Annotated[int, Meta(ge=1, le=MAX_AMOUNT)] | None = None
+
+
+class Purchase(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="purchase"):
+    """A basket that a member paid for."""
+
+    purchase_id: RequestId
+    member: MemberRef
+    occurred_at: Instant
+    channel: Text
+    lines: Annotated[tuple[PurchaseLine, ...], Meta(min_length=1)]
+    store: Text | None = None
+    terminal: Text | None = None
+    redemption: PurchaseRedemption | None = None
+
+
+class ReturnLine(Struct, frozen=True, forbid_unknown_fields=True):
+    """Part of a purchase's line that comes back, by quantity, by amount, or both."""
+
+    line: Annotated[int, Meta(ge=1, le=1_000_000)]
+    quantity: int | Decimal | None = None
+    amount: Amount | None = None
+
+
+class Return(Struct, frozen=True, forbid_unknown_fields=True):
+    """Goods of a known purchase come back. `lines` None: all that is left of it."""
+
+    return_id: RequestId
+    purchase_id: RequestId
+    occurred_at: Instant
+    lines: tuple[ReturnLine, ...] | None = None
+
+
+class UnlinkedReturn(Struct, frozen=True, forbid_unknown_fields=True):
+    """Goods come back without a known purchase."""
+
+    return_id: RequestId
+    member: MemberRef
+    occurred_at: Instant
+    lines: Annotated[tuple[PurchaseLine, ...], Meta(min_length=1)]
+
+
+class Redemption(Struct, frozen=True, forbid_unknown_fields=True):
+    """Points turned into money: exactly one of `points` and `amount`. With `hold` they are set aside for `hold_seconds`."""
+
+    redemption_id: RequestId
+    member: MemberRef
+    points: Points | None = None
+    amount: Annotated[int, Meta(ge=1, le=MAX_AMOUNT)] | None = None
+    basket_amount: Amount | None = None
+    hold: bool = False
+    hold_seconds: HoldSeconds = 900
+
+
+class Capture(Struct, frozen=True, forbid_unknown_fields=True):
+    """A hold is spent; what `points` leaves is released. `points` None: all of it."""
+
+    redemption_id: RequestId
+    points: Points | None = None
+
+
+class Release(Struct, frozen=True, forbid_unknown_fields=True):
+    """A hold is given up and its points are free again."""
+
+    redemption_id: RequestId
+
+
+class Reversal(Struct, frozen=True, forbid_unknown_fields=True):
+    """A captured redemption is undone. With `points`, in part, and then `reversal_id` is required."""
+
+    redemption_id: RequestId
+    points: Points | None = None
+    reversal_id: RequestId | None = None
+
+
+class Adjustment(Struct, frozen=True, forbid_unknown_fields=True):
+    """Points added or taken by ops, with a reason. `points` is signed and not zero."""
+
+    adjustment_id: RequestId
+    member: MemberRef
+    points: Annotated[int, Meta(ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
+    reason: LongText
+    expires_at: Instant | None = None
+
+
+Request = (
+    Purchase | Return | UnlinkedReturn | Redemption | Capture | Release | Reversal | Adjustment
+)
+"""What the engine's write path takes. Each is posted whole or not at all."""
+
+
+class Enrolment(Struct, frozen=True, forbid_unknown_fields=True):
+    """A person joins. A `member_id` is made up when absent."""
+
+    member_id: MemberId | None = None
+    phone: Annotated[str, Meta(pattern=r"\A\+[0-9]{2,15}\Z")] | None = None
+    card: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")] | None = None
+    email: Annotated[str, Meta(pattern=r"\A[^@\s\x00-\x1f\x7f]{1,128}@[^@\s\x00-\x1f\x7f]{1,126}\Z")] | None = None
+    ext: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:/-]{1,128}\Z")] | None = None
+    name: Text | None = None
+    birthday: date | None = None
+    channel: Text | None = None
+    enrolled_at: Instant | None = None
+
+
+class MemberChange(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be changed of a member. A field left out stays; null takes the value away."""
+
+    phone: Annotated[str, Meta(pattern=r"\A\+[0-9]{2,15}\Z")] | None | UnsetType = UNSET
+    card: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")] | None | UnsetType = UNSET
+    email: (
+        Annotated[str, Meta(pattern=r"\A[^@\s\x00-\x1f\x7f]{1,128}@[^@\s\x00-\x1f\x7f]{1,126}\Z")] | None | UnsetType
+    ) = UNSET
+    ext: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:/-]{1,128}\Z")] | None | UnsetType = UNSET
+    name: Text | None | UnsetType = UNSET
+    birthday: date | None | UnsetType = UNSET
+    status: str | UnsetType = UNSET
