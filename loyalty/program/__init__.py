@@ -1,0 +1,1 @@
+"""The program: the retailer's rule set, as values, and the reading and checking of its file."""
