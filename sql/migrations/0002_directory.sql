@@ -1,0 +1,52 @@
+-- Who the accounts belong to, who may call, and what is under way. Personal data live in `person` alone.
+
+create table member (
+    account bigint primary key,
+    shard smallint not null,
+    member_id text not null unique,
+    enrolled_at timestamptz not null,
+    channel text,
+    fingerprint bytea,
+    created_at timestamptz not null
+);
+
+-- Every name that means an account; scheme 'id' holds the member_id itself. A merge points them at the other account.
+create table identifier (
+    scheme text not null check (scheme in ('id', 'phone', 'card', 'email', 'ext')),
+    value text not null,
+    shard smallint not null,
+    account bigint not null,
+    primary key (scheme, value)
+);
+create index identifier_account on identifier (account);
+
+create table person (
+    account bigint primary key,
+    name text,
+    birthday date
+);
+
+create table api_key (
+    key_id text primary key,
+    name text not null,
+    role text not null check (role in ('pos', 'eshop', 'ops', 'admin')),
+    key_hash bytea not null unique,
+    created_at timestamptz not null default clock_timestamp(),
+    revoked_at timestamptz
+);
+
+create table job (
+    job_id text primary key,
+    kind text not null check (kind in ('expiry', 'tier-review')),
+    status text not null check (status in ('queued', 'running', 'done', 'failed')),
+    through timestamptz not null,
+    dry_run boolean not null,
+    progress double precision not null default 0,
+    counts jsonb not null default '{}',
+    detail text,
+    created_at timestamptz not null default clock_timestamp(),
+    updated_at timestamptz not null default clock_timestamp()
+);
+create unique index job_one_under_way on job (kind) where status in ('queued', 'running');
+
+grant select, insert, update, delete on member, identifier, person, api_key, job to loyalty_app;
