@@ -1,0 +1,73 @@
+"""The chain of hashes over an account's postings: who changes, removes, adds or re-orders a row breaks it.
+
+Version 1: sha256 over a text that SQL can build as well. The posting first, then its entries, lots, uses and tier
+change, one line each, fields joined by `|`, in the order of their keys. Instants are microseconds since 1970, absent
+values are empty, long texts stand as their sha256. The shard is not covered, so that rows can be copied elsewhere.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from loyalty.ledger.rows import EntryRow, LotRow, PostingRow, TierRow, UseRow
+
+GENESIS = bytes(32)
+"""What the first posting of an account follows."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(at: datetime) -> int:
+    """The instant as whole microseconds since 1970-01-01T00:00Z."""
+    since = at - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def _us(at: datetime | None) -> str:
+    return "" if at is None else str(microseconds(at))
+
+
+def _digest(content: bytes | None) -> str:
+    return "" if content is None else sha256(content).hexdigest()
+
+
+def posting_hash(
+    previous: bytes,
+    posting: PostingRow,
+    entries: Iterable[EntryRow],
+    lots: Iterable[LotRow],
+    uses: Iterable[UseRow],
+    tier: TierRow | None,
+) -> bytes:
+    """The hash of a posting that follows the one whose hash is `previous`. `posting.hash` is not read.
+
+    Entries come in the order of seq, lots of lot, uses of (lot, purpose).
+    """
+    p = posting
+    lines = [
+        f"1|{previous.hex()}|{p.account}|{p.number}|{p.kind}|{p.id or ''}|{p.subject or ''}"
+        f"|{microseconds(p.occurred_at)}|{microseconds(p.recorded_at)}|{p.program_version}"
+        f"|{_us(p.qualifying_at)}|{p.qualifying_amount}|{(p.fingerprint or b'').hex()}"
+        f"|{_digest(None if p.facts is None else p.facts.encode())}|{_digest(p.answer)}"
+    ]
+    for e in entries:
+        lines.append(
+            f"e|{e.seq}|{e.kind}|{e.points}|{e.balance_after}|{microseconds(e.occurred_at)}"
+            f"|{microseconds(e.recorded_at)}"
+        )
+    for lot in lots:
+        lines.append(
+            f"l|{lot.lot}|{lot.origin}|{lot.points}|{microseconds(lot.earned_at)}"
+            f"|{microseconds(lot.spendable_from)}|{_us(lot.expires_at)}|{int(lot.idle)}|{lot.purchase_id or ''}"
+            f"|{microseconds(lot.occurred_at)}|{microseconds(lot.recorded_at)}"
+        )
+    for u in uses:
+        lines.append(
+            f"u|{u.lot}|{u.purpose}|{u.points}|{microseconds(u.occurred_at)}|{microseconds(u.recorded_at)}"
+        )
+    if tier is not None:
+        lines.append(
+            f"t|{tier.tier}|{tier.previous}|{microseconds(tier.since)}|{_us(tier.valid_until)}"
+            f"|{_us(tier.verdict_at)}|{tier.reason}|{microseconds(tier.recorded_at)}"
+        )
+    return sha256("\n".join(lines).encode()).digest()

@@ -1,0 +1,62 @@
+-- Locks accounts in order, then reads, in new statements, what decisions about them need. One shard a call.
+-- p_loaded tells for which accounts all open lots and holds are wanted; they come anyway where something is due or pending.
+-- p_kinds, p_ids: requests whose rows, if any, come back, read under the lock.
+create or replace function lock_accounts(
+    p_shard smallint, p_accounts bigint[], p_loaded boolean[], p_kinds posting_kind[], p_ids text[], p_counters boolean,
+    out now timestamptz, out program_version integer, out heads locked_head[], out lots open_lot_row[],
+    out holds hold_row[], out hold_uses used_lot[], out counters counter_row[], out found found_request[]
+) language plpgsql volatile set search_path = loyalty, pg_temp as $$
+#variable_conflict use_column
+declare
+    v_loaded bigint[];
+begin
+    perform 1 from account a where a.shard = p_shard and a.account = any (p_accounts)
+        order by a.account for no key update;
+
+    now := ledger_now();
+    program_version := (select max(v.version) from program_version v);
+
+    select array_agg(row(
+            a.account, a.status, a.merged_into, m.member_id, a.number, a.seq, a.lots, a.balance, a.held, a.debt, a.hash,
+            a.recorded_at, a.due_at, a.pending_until, a.active_at, a.purchases,
+            a.tier, a.tier_since, a.tier_valid_until, a.tier_verdict_at, a.spend_bound, a.visits_bound,
+            w.loaded or coalesce(a.due_at <= lock_accounts.now, false) or coalesce(a.pending_until > lock_accounts.now, false)
+        )::locked_head)
+    into heads
+    from unnest(p_accounts, p_loaded) as w (account, loaded)
+    join account a on a.shard = p_shard and a.account = w.account
+    left join member m on m.account = a.account;
+
+    select array_agg(h.account) into v_loaded from unnest(heads) h where h.loaded;
+
+    if v_loaded is not null then
+        select array_agg(row(o.account, o.lot, o.origin, o.remaining, o.earned_at, o.spendable_from, o.expires_at,
+                o.idle, o.purchase_id)::open_lot_row)
+        into lots from open_lot o where o.shard = p_shard and o.account = any (v_loaded);
+
+        select array_agg(row(h.account, h.redemption_id, h.posting, h.points, h.until)::hold_row)
+        into holds from open_hold h where h.shard = p_shard and h.account = any (v_loaded);
+
+        if holds is not null then
+            select array_agg(row(u.account, u.posting, u.lot, u.purpose, u.points,
+                    l.origin, l.earned_at, l.spendable_from, l.expires_at, l.idle, l.purchase_id)::used_lot)
+            into hold_uses
+            from unnest(holds) h
+            join lot_use u on u.shard = p_shard and u.account = h.account and u.posting = h.posting
+            join lot l on l.shard = p_shard and l.account = u.account and l.lot = u.lot
+            where u.purpose = 'hold';
+        end if;
+    end if;
+
+    if p_counters then
+        select array_agg(row(c.account, c.rule, c.day, c.times, c.points)::counter_row)
+        into counters from counter c where c.shard = p_shard and c.account = any (p_accounts);
+    end if;
+
+    select array_agg(row(p.kind, p.id, p.account, p.number, p.fingerprint, p.answer)::found_request)
+    into found
+    from unnest(p_kinds, p_ids) as q (kind, id)
+    join posting p on p.shard = p_shard and p.kind = q.kind and p.id = q.id;
+end $$;
+revoke all on function lock_accounts(smallint, bigint[], boolean[], posting_kind[], text[], boolean) from public;
+grant execute on function lock_accounts(smallint, bigint[], boolean[], posting_kind[], text[], boolean) to loyalty_app;
