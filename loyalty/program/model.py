@@ -4,6 +4,7 @@
 """
 
 from datetime import date, time
+from decimal import Decimal
 from fractions import Fraction
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -11,6 +12,15 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 Unit = Literal["day", "month", "quarter", "year"]
+Kind = Literal["spend", "units", "flat", "multiplier"]
+BirthdayMatch = Literal["day", "week", "month"]
+Rounding = Literal["floor", "half_up", "half_even"]
+Shortfall = Literal["debt", "forgive"]
+UnlinkedReturns = Literal["base", "refuse"]
+Multipliers = Literal["add", "compound", "best"]
+Need = Literal["any", "all"]
+Downgrade = Literal["one_step", "to_qualified", "never"]
+OnReturn = Literal["review", "immediate"]
 
 
 class Period(Struct, frozen=True):
@@ -74,7 +84,7 @@ class When(Struct, frozen=True):
     time_from: time | None = None
     time_until: time | None = None
     """Local wall time, exclusive; earlier than `time_from` means past midnight."""
-    birthday: Literal["day", "week", "month"] | None = None
+    birthday: BirthdayMatch | None = None
     first_purchase: bool | None = None
     min_amount: int | None = None
     """Of the earning base."""
@@ -100,7 +110,7 @@ class Rule(Struct, frozen=True):
     """
 
     id: str
-    kind: Literal["spend", "units", "flat", "multiplier"]
+    kind: Kind
     points: Fraction | None = None
     per_amount: int | None = None
     whole_steps: bool = False
@@ -114,19 +124,19 @@ class Rule(Struct, frozen=True):
 
 
 class PointsPolicy(Struct, frozen=True):
-    rounding: Literal["floor", "half_up", "half_even"] = "floor"
+    rounding: Rounding = "floor"
     pending_days: int = 0
     expiry: Expiry = ExpireNever()
     late_grace_days: int = 0
     restore_grace_days: int = 0
-    shortfall: Literal["debt", "forgive"] = "debt"
-    unlinked_returns: Literal["base", "refuse"] = "base"
-    multipliers: Literal["add", "compound", "best"] = "add"
+    shortfall: Shortfall = "debt"
+    unlinked_returns: UnlinkedReturns = "base"
+    multipliers: Multipliers = "add"
     exclude: Selector | None = None
 
 
 class RedemptionPolicy(Struct, frozen=True):
-    """`points` points are worth `amount`; redeemed in whole `step_points`, at least `min_points`, at most a share."""
+    """`points` points are worth `amount`; redeemed in whole steps, at least `min_points`, at most a share."""
 
     points: int
     amount: int
@@ -140,12 +150,12 @@ class Qualify(Struct, frozen=True):
 
     spend_amount: int | None = None
     visits: int | None = None
-    need: Literal["any", "all"] = "any"
+    need: Need = "any"
 
 
 class Benefits(Struct, frozen=True, omit_defaults=True):
-    discount_percent: int | float | None = None
-    """Shown to clients as written; no arithmetic is done on it here."""
+    discount_percent: int | Decimal | None = None
+    """0 to 100, shown to clients as written; a fraction stays the exact decimal of the file."""
     privileges: tuple[str, ...] = ()
 
 
@@ -168,9 +178,9 @@ class WindowCalendarYear(Struct, frozen=True):
 class TierPolicy(Struct, frozen=True):
     window: WindowRolling | WindowCalendarYear = WindowRolling()
     validity_months: int = 12
-    downgrade: Literal["one_step", "to_qualified", "never"] = "one_step"
+    downgrade: Downgrade = "one_step"
     grace_days: int = 0
-    on_return: Literal["review", "immediate"] = "review"
+    on_return: OnReturn = "review"
 
 
 class Program(Struct, frozen=True):
