@@ -1,7 +1,7 @@
 """The chain of hashes over an account's postings: who changes, removes, adds or re-orders a row breaks it.
 
 Version 1: sha256 over a text that SQL can build as well. The posting first, then its entries, lots, uses and tier
-change, one line each, fields joined by `|`, in the order of their keys. Instants are microseconds since 1970, absent
+changes, one line each, fields joined by `|`, in the order of their keys. Instants are microseconds since 1970, absent
 values are empty, long texts stand as their sha256. The shard is not covered, so that rows can be copied elsewhere.
 """
 
@@ -37,11 +37,11 @@ def posting_hash(
     entries: Iterable[EntryRow],
     lots: Iterable[LotRow],
     uses: Iterable[UseRow],
-    tier: TierRow | None,
+    tiers: Iterable[TierRow],
 ) -> bytes:
     """The hash of a posting that follows the one whose hash is `previous`. `posting.hash` is not read.
 
-    Entries come in the order of seq, lots of lot, uses of (lot, purpose).
+    Entries come in the order of seq, lots of lot, uses of (lot, purpose), tier changes of ordinal.
     """
     p = posting
     lines = [
@@ -65,9 +65,9 @@ def posting_hash(
         lines.append(
             f"u|{u.lot}|{u.purpose}|{u.points}|{microseconds(u.occurred_at)}|{microseconds(u.recorded_at)}"
         )
-    if tier is not None:
+    for t in tiers:
         lines.append(
-            f"t|{tier.tier}|{tier.previous}|{microseconds(tier.since)}|{_us(tier.valid_until)}"
-            f"|{_us(tier.verdict_at)}|{tier.reason}|{microseconds(tier.recorded_at)}"
+            f"t|{t.ordinal}|{microseconds(t.at)}|{t.tier}|{t.previous or ''}|{t.reason}|{microseconds(t.since)}"
+            f"|{_us(t.valid_until)}|{_us(t.verdict_at)}|{_us(t.ground_at)}|{microseconds(t.recorded_at)}"
         )
     return sha256("\n".join(lines).encode()).digest()

@@ -70,12 +70,15 @@ class TierRow(NamedTuple):
 
     account: int
     posting: int
+    ordinal: int
+    at: datetime
     tier: str
-    previous: str
+    previous: str | None
+    reason: str
     since: datetime
     valid_until: datetime | None
     verdict_at: datetime | None
-    reason: str
+    ground_at: datetime | None
     recorded_at: datetime
 
 
@@ -133,6 +136,8 @@ class HeadRow(NamedTuple):
     tier_since: datetime | None
     tier_valid_until: datetime | None
     tier_verdict_at: datetime | None
+    tier_ground_at: datetime | None
+    tier_judged_at: datetime | None
     spend_bound: int
     visits_bound: int
 

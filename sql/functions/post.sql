@@ -133,8 +133,10 @@ begin
     end if;
 
     if cardinality(p_tiers) > 0 then
-        insert into tier_change (shard, account, posting, tier, previous, since, valid_until, verdict_at, reason, recorded_at)
-        select p_shard, t.account, t.posting, t.tier, t.previous, t.since, t.valid_until, t.verdict_at, t.reason, t.recorded_at
+        insert into tier_change (shard, account, posting, ordinal, at, tier, previous, reason, since, valid_until, verdict_at,
+                                 ground_at, recorded_at)
+        select p_shard, t.account, t.posting, t.ordinal, t.at, t.tier, t.previous, t.reason, t.since, t.valid_until,
+               t.verdict_at, t.ground_at, t.recorded_at
         from unnest(p_tiers) t;
     end if;
 
@@ -155,7 +157,8 @@ begin
         number = h.number, seq = h.seq, lots = h.lots, balance = h.balance, held = h.held, debt = h.debt, hash = h.hash,
         recorded_at = h.recorded_at, due_at = h.due_at, pending_until = h.pending_until, active_at = h.active_at,
         purchases = h.purchases, tier = h.tier, tier_since = h.tier_since, tier_valid_until = h.tier_valid_until,
-        tier_verdict_at = h.tier_verdict_at, spend_bound = h.spend_bound, visits_bound = h.visits_bound
+        tier_verdict_at = h.tier_verdict_at, tier_ground_at = h.tier_ground_at, tier_judged_at = h.tier_judged_at,
+        spend_bound = h.spend_bound, visits_bound = h.visits_bound
     from unnest(p_heads) h where a.shard = p_shard and a.account = h.account;
 
     if cardinality(p_counters) > 0 then

@@ -139,14 +139,17 @@ create table tier_change (
     shard smallint not null,
     account bigint not null,
     posting integer not null,
+    ordinal smallint not null,
+    at timestamptz not null,
     tier text not null,
-    previous text not null,
+    previous text,
+    reason text not null,
     since timestamptz not null,
     valid_until timestamptz,
     verdict_at timestamptz,
-    reason text not null,
+    ground_at timestamptz,
     recorded_at timestamptz not null,
-    primary key (shard, account, posting)
+    primary key (shard, account, posting, ordinal)
 );
 
 -- From here on: projections, rebuilt from the rows above by `loyalty audit`.
@@ -176,6 +179,8 @@ create table account (
     tier_since timestamptz,
     tier_valid_until timestamptz,
     tier_verdict_at timestamptz,
+    tier_ground_at timestamptz,
+    tier_judged_at timestamptz,
     spend_bound bigint not null default 0,
     visits_bound integer not null default 0,
     primary key (shard, account)

@@ -20,8 +20,8 @@ create type use_row as (
     occurred_at timestamptz, recorded_at timestamptz
 );
 create type tier_row as (
-    account bigint, posting integer, tier text, previous text, since timestamptz,
-    valid_until timestamptz, verdict_at timestamptz, reason text, recorded_at timestamptz
+    account bigint, posting integer, ordinal smallint, at timestamptz, tier text, previous text, reason text,
+    since timestamptz, valid_until timestamptz, verdict_at timestamptz, ground_at timestamptz, recorded_at timestamptz
 );
 create type hold_row as (account bigint, redemption_id text, posting integer, points bigint, until timestamptz);
 create type ended_hold as (account bigint, redemption_id text);
@@ -34,6 +34,7 @@ create type head_row as (
     balance bigint, held bigint, debt bigint, hash bytea, recorded_at timestamptz,
     due_at timestamptz, pending_until timestamptz, active_at timestamptz, purchases integer,
     tier text, tier_since timestamptz, tier_valid_until timestamptz, tier_verdict_at timestamptz,
+    tier_ground_at timestamptz, tier_judged_at timestamptz,
     spend_bound bigint, visits_bound integer
 );
 create type locked_head as (
@@ -41,6 +42,7 @@ create type locked_head as (
     balance bigint, held bigint, debt bigint, hash bytea, recorded_at timestamptz,
     due_at timestamptz, pending_until timestamptz, active_at timestamptz, purchases integer,
     tier text, tier_since timestamptz, tier_valid_until timestamptz, tier_verdict_at timestamptz,
+    tier_ground_at timestamptz, tier_judged_at timestamptz,
     spend_bound bigint, visits_bound integer, loaded boolean
 );
 create type open_lot_row as (
