@@ -134,8 +134,17 @@ class Adjustment(Struct, frozen=True, forbid_unknown_fields=True):
     expires_at: Instant | None = None
 
 
+class OpeningTier(Struct, frozen=True, forbid_unknown_fields=True):
+    """A tier that a member brings along from before this ledger; `valid_until` None: by the program's validity."""
+
+    member: MemberRef
+    tier: Text
+    since: Instant
+    valid_until: Instant | None = None
+
+
 Request = (
-    Purchase | Return | UnlinkedReturn | Redemption | Capture | Release | Reversal | Adjustment
+    Purchase | Return | UnlinkedReturn | Redemption | Capture | Release | Reversal | Adjustment | OpeningTier
 )
 """What the engine's write path takes. Each is posted whole or not at all."""
 

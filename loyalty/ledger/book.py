@@ -68,6 +68,7 @@ class Head:
 
     account: int
     status: str
+    merged_into: int | None
     member_id: str
     number: int
     seq: int
@@ -89,6 +90,7 @@ class Head:
     tier_judged_at: datetime | None
     spend_bound: int
     visits_bound: int
+    bound_at: datetime
     loaded: bool
 
 
@@ -472,4 +474,5 @@ class Book:
             head.hash, head.recorded_at, due_at, head.pending_until, head.active_at, head.purchases,
             head.tier, head.tier_since, head.tier_valid_until, head.tier_verdict_at,
             head.tier_ground_at, head.tier_judged_at, head.spend_bound, head.visits_bound,
+            head.bound_at,
         )  # fmt: skip

@@ -140,6 +140,7 @@ class HeadRow(NamedTuple):
     tier_judged_at: datetime | None
     spend_bound: int
     visits_bound: int
+    bound_at: datetime
 
 
 EVER = date(1, 1, 1)

@@ -20,7 +20,7 @@ begin
             a.account, a.status, a.merged_into, m.member_id, a.number, a.seq, a.lots, a.balance, a.held, a.debt, a.hash,
             a.recorded_at, a.due_at, a.pending_until, a.active_at, a.purchases,
             a.tier, a.tier_since, a.tier_valid_until, a.tier_verdict_at, a.tier_ground_at, a.tier_judged_at,
-            a.spend_bound, a.visits_bound,
+            a.spend_bound, a.visits_bound, a.bound_at,
             w.loaded or coalesce(a.due_at <= lock_accounts.now, false) or coalesce(a.pending_until > lock_accounts.now, false)
         )::locked_head)
     into heads

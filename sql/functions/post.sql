@@ -158,7 +158,7 @@ begin
         recorded_at = h.recorded_at, due_at = h.due_at, pending_until = h.pending_until, active_at = h.active_at,
         purchases = h.purchases, tier = h.tier, tier_since = h.tier_since, tier_valid_until = h.tier_valid_until,
         tier_verdict_at = h.tier_verdict_at, tier_ground_at = h.tier_ground_at, tier_judged_at = h.tier_judged_at,
-        spend_bound = h.spend_bound, visits_bound = h.visits_bound
+        spend_bound = h.spend_bound, visits_bound = h.visits_bound, bound_at = h.bound_at
     from unnest(p_heads) h where a.shard = p_shard and a.account = h.account;
 
     if cardinality(p_counters) > 0 then

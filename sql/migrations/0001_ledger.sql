@@ -157,7 +157,8 @@ create table tier_change (
 create sequence account_number;
 
 -- due_at is a bound: never later than the first thing due, so that a purchase need not move it.
--- spend_bound and visits_bound are never below what the window holds, so that a purchase need not read the window.
+-- spend_bound and visits_bound are never below what any window holds that ends at or after bound_at, so that a purchase
+-- from then on need not read the window.
 create table account (
     shard smallint not null,
     account bigint not null,
@@ -170,7 +171,7 @@ create table account (
     held bigint not null default 0 check (held >= 0),
     debt bigint not null default 0 check (debt >= 0),
     hash bytea not null default decode(repeat('00', 32), 'hex'),
-    recorded_at timestamptz not null default '-infinity',
+    recorded_at timestamptz not null default '1900-01-01 00:00Z',
     due_at timestamptz,
     pending_until timestamptz,
     active_at timestamptz,
@@ -183,6 +184,7 @@ create table account (
     tier_judged_at timestamptz,
     spend_bound bigint not null default 0,
     visits_bound integer not null default 0,
+    bound_at timestamptz not null default '1900-01-01 00:00Z',
     primary key (shard, account)
 ) with (fillfactor = 70);
 create index account_due on account (shard, due_at) where due_at is not null;

@@ -1,0 +1,224 @@
+"""The ledger in Postgres: the only caller of its SQL. Every statement here is about one shard."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from asyncpg import Connection, Record
+
+from loyalty.db.sql import query
+from loyalty.ledger.book import Head, Hold, Journal, OpenLot, UsedLot
+from loyalty.ledger.rows import BudgetRow, CounterRow, HeadRow, TierRow
+
+RequestKey = tuple[str, str]
+"""A request's kind (posting_kind) and id."""
+
+Where = tuple[int, int]
+"""Shard and account."""
+
+
+@dataclass(slots=True, frozen=True)
+class Recorded:
+    """A request that is in the ledger already. `account` is the one that a merged account went to."""
+
+    shard: int
+    account: int
+    fingerprint: bytes | None
+    answer: bytes
+
+
+@dataclass(slots=True)
+class Locked:
+    """Accounts as they stand under their locks."""
+
+    now: datetime
+    program_version: int
+    heads: dict[int, Head]
+    lots: dict[int, list[OpenLot]]
+    holds: dict[int, list[Hold]]
+    counters: dict[int, list[CounterRow]]
+    found: dict[RequestKey, Recorded]
+
+
+@dataclass(slots=True, frozen=True)
+class SubjectPosting:
+    """A posting that a request is about: a purchase, a redemption, or what was posted about one."""
+
+    account: int
+    number: int
+    kind: str
+    id: str | None
+    subject: str | None
+    occurred_at: datetime
+    recorded_at: datetime
+    program_version: int
+    qualifying_amount: int
+    fingerprint: bytes | None
+    facts: str
+    answer: bytes | None
+
+
+async def shards(connection: Connection) -> int:
+    """How many shards this database was made with."""
+    return int(await connection.fetchval("select shards from setting"))
+
+
+async def ledger_now(connection: Connection) -> datetime:
+    """The ledger's clock."""
+    now = await connection.fetchval("select ledger_now()")
+    assert isinstance(now, datetime)
+    return now
+
+
+async def find_members(connection: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Where]:
+    """The accounts that (scheme, value) names mean now; unknown names are absent."""
+    rows = await connection.fetch(
+        "select * from resolve_members($1, $2)", [name[0] for name in names], [name[1] for name in names]
+    )
+    return {names[row["place"] - 1]: (row["shard"], row["account"]) for row in rows}
+
+
+async def find_requests(
+    connection: Connection, shard_count: int, keys: Sequence[RequestKey]
+) -> dict[RequestKey, Recorded]:
+    """Those of the requests that are recorded."""
+    rows = await connection.fetch(
+        "select * from find_requests($1, $2, $3)", shard_count, [key[0] for key in keys], [key[1] for key in keys]
+    )
+    return {
+        (row["kind"], row["id"]): Recorded(row["shard"], row["account"], row["fingerprint"], row["answer"])
+        for row in rows
+    }
+
+
+async def lock_accounts(
+    connection: Connection,
+    shard: int,
+    accounts: Mapping[int, bool],
+    keys: Sequence[RequestKey],
+    *,
+    counters: bool,
+) -> Locked:
+    """Locks accounts in order and reads them; the values of `accounts` tell whose open lots and holds are wanted."""
+    row = await connection.fetchrow(
+        "select * from lock_accounts($1, $2, $3, $4, $5, $6)",
+        shard,
+        list(accounts),
+        list(accounts.values()),
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+        counters,
+    )
+    assert row is not None
+    lots: dict[int, list[OpenLot]] = defaultdict(list)
+    for lot in row["lots"] or ():
+        account, *fields = lot
+        lots[account].append(OpenLot(*fields))
+    uses = _used_lots(row["hold_uses"] or ())
+    holds: dict[int, list[Hold]] = defaultdict(list)
+    for hold in row["holds"] or ():
+        account, redemption_id, posting, points, until = hold
+        holds[account].append(Hold(redemption_id, posting, points, until, uses[account, posting]))
+    counted: dict[int, list[CounterRow]] = defaultdict(list)
+    for counter in row["counters"] or ():
+        counted[counter["account"]].append(CounterRow(*counter))
+    return Locked(
+        now=row["now"],
+        program_version=row["program_version"] or 0,
+        heads={head["account"]: Head(*head) for head in row["heads"] or ()},
+        lots=lots,
+        holds=holds,
+        counters=counted,
+        found={
+            (found["kind"], found["id"]): Recorded(shard, found["account"], found["fingerprint"], found["answer"])
+            for found in row["found"] or ()
+        },
+    )
+
+
+async def post(
+    connection: Connection,
+    shard: int,
+    heads: Sequence[HeadRow],
+    journal: Journal,
+    counters: Sequence[CounterRow],
+    budgets: Sequence[BudgetRow],
+) -> None:
+    """Writes what was decided about locked accounts, whole or not at all."""
+    await connection.execute(
+        "select post($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        shard,
+        heads,
+        journal.postings,
+        journal.entries,
+        journal.lots,
+        journal.uses,
+        journal.tiers,
+        journal.opened,
+        journal.ended,
+        counters,
+        budgets,
+    )
+
+
+async def subjects(
+    connection: Connection, shard: int, wanted: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], list[SubjectPosting]]:
+    """For each (account, id): the purchase and the redemption of that id, and what was posted about them, in order."""
+    rows = await connection.fetch(
+        query("subjects"), shard, [account for account, _ in wanted], [subject for _, subject in wanted]
+    )
+    found: dict[tuple[int, str], list[SubjectPosting]] = {key: [] for key in wanted}
+    for row in rows:
+        posting = SubjectPosting(*row)
+        for id in {posting.id, posting.subject}:
+            if id is not None and (posting.account, id) in found:
+                found[posting.account, id].append(posting)
+    return found
+
+
+async def uses_of(
+    connection: Connection, shard: int, postings: Sequence[tuple[int, int]]
+) -> dict[tuple[int, int], list[UsedLot]]:
+    """For each (account, posting number): the lots that it redeemed or held, in the order in which they were used."""
+    rows = await connection.fetch(
+        query("uses"), shard, [account for account, _ in postings], [number for _, number in postings]
+    )
+    return _used_lots(rows)
+
+
+async def qualifying(
+    connection: Connection, shard: int, accounts: Sequence[int]
+) -> dict[int, list[tuple[datetime, int]]]:
+    """What counts for the accounts' tiers: (at, amount), in no order."""
+    found: dict[int, list[tuple[datetime, int]]] = {account: [] for account in accounts}
+    for row in await connection.fetch(query("qualifying"), shard, accounts):
+        found[row["account"]].append((row["qualifying_at"], row["qualifying_amount"]))
+    return found
+
+
+async def tier_changes(connection: Connection, shard: int, accounts: Sequence[int]) -> dict[int, list[TierRow]]:
+    """The accounts' tier histories in the order of recording."""
+    found: dict[int, list[TierRow]] = {account: [] for account in accounts}
+    for row in await connection.fetch(query("tier_changes"), shard, accounts):
+        found[row["account"]].append(TierRow(*row))
+    return found
+
+
+def _used_lots(rows: Iterable[Record]) -> dict[tuple[int, int], list[UsedLot]]:
+    """Soonest to expire first, equal expiry earliest earned first: the order of use. Idle lots were the last to die."""
+    found: dict[tuple[int, int], list[UsedLot]] = defaultdict(list)
+    for row in rows:
+        account, posting, lot, _purpose, points, origin, earned_at, spendable_from, expires_at, idle, purchase_id = row
+        found[account, posting].append(
+            UsedLot(lot, origin, points, earned_at, spendable_from, expires_at, idle, purchase_id)
+        )
+    for uses in found.values():
+        uses.sort(key=_use_order)
+    return found
+
+
+def _use_order(use: UsedLot) -> tuple[bool, Any, datetime, int]:
+    return (use.expires_at is None, use.expires_at or use.earned_at, use.earned_at, use.lot)
