@@ -1,13 +1,15 @@
-"""What a single request must satisfy beyond the constraints that its struct states. Pure; called by API and CLI
-after decoding, so that the engine is only given requests that mean something (DESIGN.md 5)."""
+"""What a single request must satisfy beyond the constraints that its struct states (DESIGN.md 5). Pure.
 
-import re
+API and CLI call it after decoding, so that the engine is only given requests that mean something.
+"""
+
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from loyalty.errors import FieldError, InvalidRequest
 from loyalty.members.identity import parse_reference
+from loyalty.members.text import check_text
 from loyalty.types import (
     MAX_AMOUNT,
     Adjustment,
@@ -31,8 +33,6 @@ MAX_DECIMALS = 6
 """Places of a quantity after the point: grams of tonnes."""
 FIRST_INSTANT = datetime(1900, 1, 1, tzinfo=UTC)
 LAST_INSTANT = datetime(9000, 1, 1, tzinfo=UTC)
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def validate(request: Request) -> None:
@@ -58,17 +58,13 @@ def validate(request: Request) -> None:
             _adjustment(request, errors)
         case Reversal():
             if request.points is not None and request.reversal_id is None:
-                errors.append(FieldError("reversal_id", "is needed when a part is reversed (`points` is given)"))
+                errors.append(
+                    FieldError("reversal_id", "is needed when a part is reversed (`points` is given)")
+                )
         case Capture() | Release():
             pass
     if errors:
         raise InvalidRequest(_summary(errors), errors=errors)
-
-
-def check_text(path: str, value: str | None, errors: list[FieldError]) -> None:
-    """Refuse control characters in a text that people read."""
-    if value is not None and not value.isprintable() and _CONTROL.search(value):
-        errors.append(FieldError(path, "contains a control character; leave it out"))
 
 
 def check_instant(path: str, instant: datetime) -> None:
@@ -144,8 +140,7 @@ def _quantity(path: str, quantity: Quantity, errors: list[FieldError]) -> None:
         if not quantity.is_finite() or quantity.adjusted() > 9:
             errors.append(FieldError(path, f"is not a number from 0 to {MAX_QUANTITY}"))
             return
-        exponent = quantity.as_tuple().exponent
-        if isinstance(exponent, int) and exponent < -MAX_DECIMALS and quantity != round(quantity, MAX_DECIMALS):
+        if quantity != round(quantity, MAX_DECIMALS):
             errors.append(FieldError(path, f"has more than {MAX_DECIMALS} places after the point"))
     if not 0 <= quantity <= MAX_QUANTITY:
         errors.append(FieldError(path, f"lies outside 0 to {MAX_QUANTITY}"))

@@ -58,7 +58,7 @@ def names_of(source: Enrolment | MemberChange) -> list[Name]:
 
 
 def make_member_id() -> str:
-    """A made-up member_id: short enough to be read out, not guessable from another (54 bits), without 0/o and 1/l."""
+    """A made-up member_id: short enough to be read out, not guessable (54 bits), without 0/o and 1/l."""
     return "m-" + "".join(secrets.choice(_ALPHABET) for _ in range(11))
 
 
