@@ -1,0 +1,91 @@
+"""Connections to Postgres, set up once and for all: what a connection is set to here, nothing changes later.
+
+So that a connection can go back to the pool as it is. asyncpg would otherwise send `RESET ALL` and four more
+statements each time, which costs Postgres as much as the read before it.
+"""
+
+import asyncpg
+
+SCHEMA = "loyalty"
+APP_ROLE = "loyalty_app"
+CONNECT_SECONDS = 10.0
+
+
+async def open_pool(
+    url: str,
+    *,
+    role: str | None = APP_ROLE,
+    size: int = 10,
+    plan_cache_mode: str = "force_generic_plan",
+    statement_seconds: float = 30.0,
+    lock_seconds: float = 5.0,
+    idle_in_transaction_seconds: float = 60.0,
+    application_name: str = "loyalty",
+) -> asyncpg.Pool:
+    """A pool of `size` open connections. Close it, or use it with `async with`.
+
+    Transactions, and settings made with `SET LOCAL`, end with the transaction; nothing else may be changed on
+    a pooled connection (no `SET`, temporary tables, session locks or `LISTEN`): it would stay for the next
+    user.
+
+    Args:
+        url: `postgresql://…`
+        role: what each connection becomes; it can read, and write through the functions only. None: stay who
+            logs in.
+        size: number of connections, 1 or more.
+        plan_cache_mode: `force_generic_plan` for statements that are called often with few rows; `auto` or
+            `force_custom_plan` for batch work over many.
+        statement_seconds, lock_seconds, idle_in_transaction_seconds: limits; 0 means none.
+        application_name: shown in pg_stat_activity.
+
+    Raises:
+        asyncpg.PostgresError, OSError: the server refuses or cannot be reached.
+    """
+    settings = {
+        "search_path": f"{SCHEMA}, pg_temp",
+        "timezone": "UTC",
+        "application_name": application_name,
+        "plan_cache_mode": plan_cache_mode,
+        "jit": "off",
+        "statement_timeout": _milliseconds(statement_seconds),
+        "lock_timeout": _milliseconds(lock_seconds),
+        "idle_in_transaction_session_timeout": _milliseconds(idle_in_transaction_seconds),
+    }
+    if role is not None:
+        settings["role"] = role
+    return await asyncpg.create_pool(
+        url,
+        min_size=size,
+        max_size=size,
+        max_inactive_connection_lifetime=0,
+        timeout=CONNECT_SECONDS,
+        server_settings=settings,
+        reset=_leave_as_is,
+    )
+
+
+async def connect_owner(url: str, *, application_name: str = "loyalty owner") -> asyncpg.Connection:
+    """One connection as the user who logs in, who owns the schema: for migrations. No limits on time.
+
+    Raises:
+        asyncpg.PostgresError, OSError: the server refuses or cannot be reached.
+    """
+    return await asyncpg.connect(
+        url,
+        timeout=CONNECT_SECONDS,
+        server_settings={
+            "search_path": f"{SCHEMA}, pg_temp",
+            "timezone": "UTC",
+            "application_name": application_name,
+            "statement_timeout": "0",
+            "lock_timeout": "0",
+        },
+    )
+
+
+async def _leave_as_is(_connection: asyncpg.Connection) -> None:
+    """asyncpg has rolled back an open transaction and dropped listeners before it calls this."""
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
