@@ -116,8 +116,8 @@ def _factor(table: Table) -> Fraction | None:
         # With gains alone, every rule adds: nothing can turn negative and no return can grant.
         table.error(
             "factor",
-            f"{quote(table.raw('factor'))} would take points away, and a factor is at least 1: to give less on "
-            "some goods, give them a spend rule of their own and exclude them from the other (not_category, not_sku)",
+            f"{quote(table.raw('factor'))} is below 1 and would take points away: to give less on "
+            "some goods, give them a spend rule of their own, and not_category or not_sku in the other",
         )
     return factor
 

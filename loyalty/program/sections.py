@@ -53,6 +53,8 @@ def read_points(table: Table | None) -> PointsPolicy:
     if table is None:
         return PointsPolicy()
     exclude = table.table("exclude", SELECTOR_KEYS)
+    if exclude is not None and not any(exclude.has(key) for key in SELECTOR_KEYS):
+        table.error("exclude", "exclude is empty, which selects every line: nothing would ever earn")
     return PointsPolicy(
         rounding=table.choice("rounding", get_args(Rounding), "floor"),
         pending_days=table.whole("pending_days", 0, _MOST_DAYS) or 0,

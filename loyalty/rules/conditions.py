@@ -1,0 +1,101 @@
+"""When a rule applies (`when`, `from`, `until`).
+
+Conditions are of two sorts: those that hold for everybody with the same day, channel, store and tier, whose
+outcome is kept and shared by many baskets, and those that each basket is asked anew.
+"""
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from loyalty.program.model import Rule, When
+from loyalty.rules.facts import Facts
+
+
+class Setting(NamedTuple):
+    """What many baskets share."""
+
+    day: date
+    channel: str
+    store: str | None
+    tier: str
+
+
+class Basket(Struct, frozen=True, gc=False):
+    """What is one basket's own: its local time, its earning base over `scale`, its lines that earn."""
+
+    local: datetime
+    facts: Facts
+    base: int
+    scale: int
+    lines: int
+
+
+SharedTest = Callable[[Setting], bool]
+BasketTest = Callable[[Basket], bool]
+
+
+def shared_test(rule: Rule) -> SharedTest | None:
+    """Whether the rule is in force on that day, for that channel, store and tier. None: always."""
+    tests: list[SharedTest] = []
+    if (first := rule.from_on) is not None:
+        tests.append(lambda setting: setting.day >= first)
+    if (over := rule.until_on) is not None:
+        tests.append(lambda setting: setting.day < over)
+    if rule.when is not None:
+        tests += _shared_tests(rule.when)
+    if len(tests) < 2:
+        return tests[0] if tests else None
+    return lambda setting: all(test(setting) for test in tests)
+
+
+def _shared_tests(when: When) -> list[SharedTest]:
+    tests: list[SharedTest] = []
+    if (channels := when.channel) is not None:
+        tests.append(lambda setting: setting.channel in channels)
+    if (stores := when.store) is not None:
+        tests.append(lambda setting: setting.store in stores)
+    if (tiers := when.tier) is not None:
+        tests.append(lambda setting: setting.tier in tiers)
+    if (weekdays := when.weekday) is not None:
+        tests.append(lambda setting: setting.day.weekday() in weekdays)
+    if (days := when.day_of_month) is not None:
+        tests.append(lambda setting: setting.day.day in days)
+    if (month_days := when.month_day) is not None:
+        tests.append(lambda setting: (setting.day.month, setting.day.day) in month_days)
+    return tests
+
+
+def basket_test(rule: Rule) -> BasketTest | None:
+    """Whether this very basket meets the rest of `when`. None: nothing more is asked."""
+    when = rule.when
+    if when is None:
+        return None
+    tests: list[BasketTest] = []
+    if when.time_from is not None or when.time_until is not None:
+        tests.append(_hours(when))
+    if (span := when.birthday) is not None:
+        tests.append(lambda basket: span in basket.facts.birthday)
+    if (first := when.first_purchase) is not None:
+        tests.append(lambda basket: basket.facts.first_purchase == first)
+    if (least := when.min_amount) is not None:
+        tests.append(lambda basket: basket.base >= least * basket.scale)
+    if (fewest := when.min_lines) is not None:
+        tests.append(lambda basket: basket.lines >= fewest)
+    if len(tests) < 2:
+        return tests[0] if tests else None
+    return lambda basket: all(test(basket) for test in tests)
+
+
+def _hours(when: When) -> BasketTest:
+    begin, end = when.time_from, when.time_until
+    if end is None:
+        return lambda basket: begin is None or basket.local.time() >= begin
+    if begin is None:
+        return lambda basket: basket.local.time() < end
+    if begin < end:
+        return lambda basket: begin <= basket.local.time() < end
+    # Past midnight: the evening belongs to one local day and the small hours to the next.
+    return lambda basket: basket.local.time() >= begin or basket.local.time() < end

@@ -1,0 +1,95 @@
+"""What a basket is judged by, beside the program: values that the caller records with the purchase.
+
+A return judges what is left of the basket by the very same facts (DESIGN.md section 4, Returns).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from loyalty.types import Quantity
+
+
+class Line(Protocol):
+    """A line as the rules see it. `PurchaseLine` is one as it stands; `line` is its number."""
+
+    @property
+    def line(self) -> int | None: ...
+    @property
+    def sku(self) -> str: ...
+    @property
+    def quantity(self) -> Quantity: ...
+    @property
+    def amount(self) -> int: ...
+    @property
+    def category(self) -> str | None: ...
+    @property
+    def tags(self) -> Sequence[str]: ...
+
+
+class JudgedLine(Struct, frozen=True, gc=False):
+    """What is left of a line after a return. Lines with nothing left are not to be judged at all."""
+
+    line: int | None
+    sku: str
+    quantity: Quantity
+    amount: int
+    category: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class Used(Struct, frozen=True, omit_defaults=True):
+    """How far a rule's limits were used before this purchase.
+
+    times, times_day: by this member, ever and on the purchase's local day. points: charged to this member.
+    budget_left: whole points left of the rule's budget; None means all of it.
+    """
+
+    times: int = 0
+    times_day: int = 0
+    points: int = 0
+    budget_left: int | None = None
+
+
+class Facts(Struct, frozen=True, omit_defaults=True):
+    """Everything about one purchase that its lines do not say; never a date of birth.
+
+    redeemed_amount: money value of the points that pay for the basket, spread over all lines.
+    basket_amount: sum of all line amounts as bought, excluded lines too; needed when anything is redeemed, so
+        that a part of the basket carries its part of `redeemed_amount`.
+    birthday: which of day, week and month match (`birthday_matches`).
+    used: by rule id, for rules with limits; a rule that is not named was never used.
+    """
+
+    occurred_at: datetime
+    channel: str
+    tier: str
+    store: str | None = None
+    redeemed_amount: int = 0
+    basket_amount: int = 0
+    first_purchase: bool = False
+    birthday: frozenset[str] = frozenset()
+    used: dict[str, Used] = {}
+
+
+_UNUSED = Used()
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+_DECODER = msgspec.json.Decoder(Facts)
+
+
+def used_before(facts: Facts, rule_id: str) -> Used:
+    """How far the rule was used; never, when the facts do not say."""
+    return facts.used.get(rule_id, _UNUSED)
+
+
+def encode_facts(facts: Facts) -> bytes:
+    """Facts as JSON, the same bytes for the same facts."""
+    return _ENCODER.encode(facts)
+
+
+def decode_facts(data: bytes | str) -> Facts:
+    """Facts as they were recorded."""
+    return _DECODER.decode(data)

@@ -1,0 +1,264 @@
+"""Judges one basket: which rules give how many points on which lines. Pure: values in, values out.
+
+Everything is exact. Amounts are multiplied by the program's common scale and stay integers; quantities with a
+fraction, steps and trimmed shares bring in Fractions where they must (DESIGN.md section 4).
+"""
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from math import gcd
+
+from loyalty.program.model import Program
+from loyalty.rules.award import Award, Share
+from loyalty.rules.compiled import Compiled
+from loyalty.rules.conditions import Basket, Setting
+from loyalty.rules.exact import Exact, exact_div, simplest
+from loyalty.rules.facts import Facts, Line
+from loyalty.rules.selectors import LineTest
+from loyalty.rules.stacking import Draft, Selected, exclude_within_groups, multiply, spend_by_line, trim
+
+_MOST_PLANS = 4096
+
+
+class Indexes:
+    """The program's rules, found by SKU, category or tag of a line; `broad` ones may touch any."""
+
+    __slots__ = ("broad", "category", "rules", "sku", "tag")
+
+    def __init__(self) -> None:
+        self.rules: list[Compiled] = []
+        self.broad: list[Compiled] = []
+        self.sku: dict[str, list[Compiled]] = {}
+        self.category: dict[str, list[Compiled]] = {}
+        self.tag: dict[str, list[Compiled]] = {}
+
+
+class Judge:
+    """A compiled program. Threads may share it: what it remembers can be worked out again at any time."""
+
+    def __init__(
+        self,
+        program: Program,
+        scale: int,
+        indexes: Indexes,
+        exclude: LineTest | None,
+        unlinked: "Judge | None",
+    ) -> None:
+        self.program = program
+        self._zone = program.time_zone
+        self._scale = scale
+        self._indexes = indexes
+        self._indexed = bool(indexes.sku or indexes.category or indexes.tag)
+        self._exclude = exclude
+        self._unlinked = unlinked
+        self._plans: dict[Setting, list[Compiled]] = {}
+
+    def judge(self, lines: Sequence[Line], facts: Facts) -> Award:
+        """What these lines earn under these facts.
+
+        Args:
+            lines: a basket, or what is left of one; each with its number, its amount in minor units from 0.
+            facts: as looked up for the purchase, or as recorded with it.
+        Errors:
+            ValueError: something is redeemed and `facts.basket_amount` does not say on how much.
+        """
+        local = facts.occurred_at.astimezone(self._zone)
+        part, whole = _paid_part(facts)
+        exclude = self._exclude
+        earning = lines if exclude is None else [line for line in lines if not exclude(line)]
+        bases = [line.amount * part for line in earning]
+        base = sum(bases)
+        scale = self._scale * whole
+        if not earning:
+            return Award(0, [], 0, scale, 0, whole, 0, {})
+        setting = Setting(local.date(), facts.channel, facts.store, facts.tier)
+        basket = Basket(local, facts, base, whole, len(earning))
+        additive: list[Draft] = []
+        flats: list[Draft] = []
+        multipliers: list[Selected] = []
+        grouped = False
+        consulted: list[str] = []
+        for rule, positions in self._candidates(earning, setting):
+            test = rule.basket_test
+            if test is not None and not test(basket):
+                continue
+            if rule.counted:
+                consulted.append(rule.id)
+            if rule.group is not None:
+                grouped = True
+            if rule.kind == "multiplier":
+                multipliers.append((rule, positions))
+            elif rule.kind == "flat":
+                flats.append(trim(Draft(rule, (), [rule.rate * whole]), facts, scale))
+            else:
+                parts = (
+                    _spend(rule, positions, bases, whole)
+                    if rule.kind == "spend"
+                    else (_units(rule, positions, earning, whole))
+                )
+                additive.append(trim(Draft(rule, positions, parts), facts, scale))
+        if grouped:
+            drafts, multipliers = exclude_within_groups(
+                additive + flats, multipliers, len(earning), facts, scale
+            )
+            additive = [draft for draft in drafts if draft.rule.kind != "flat"]
+            flats = [draft for draft in drafts if draft.rule.kind == "flat"]
+        drafts = additive
+        if multipliers:
+            spend = spend_by_line(additive, len(earning))
+            drafts += multiply(self.program.points.multipliers, multipliers, spend, facts, scale)
+        drafts += flats
+        total: Exact = 0
+        for draft in drafts:
+            total += draft.total
+        return Award(
+            points=_rounded(self.program.points.rounding, total, scale),
+            shares=_shares(drafts, earning, scale),
+            scaled_total=total,
+            scale=scale,
+            scaled_base=base,
+            base_scale=whole,
+            metric_amount=base // whole,
+            charges={
+                draft.rule.id: (1, -(-draft.total // scale))
+                for draft in drafts
+                if draft.rule.counted and draft.total
+            },
+            consulted=tuple(consulted),
+        )
+
+    def judge_unlinked(self, lines: Sequence[Line], facts: Facts) -> Award:
+        """What goods without a known purchase would have earned by the base rules of their day."""
+        return (self._unlinked or self).judge(lines, facts)
+
+    def _candidates(
+        self, lines: Sequence[Line], setting: Setting
+    ) -> Iterable[tuple[Compiled, Sequence[int]]]:
+        """The rules in force that select at least one line, in the order of the file, with their places."""
+        every = range(len(lines))
+        found: list[tuple[Compiled, Sequence[int]]] = []
+        for rule in self._plan(setting):
+            if rule.line_test is None:
+                found.append((rule, every))
+            else:
+                test = rule.line_test
+                positions = [at for at in every if test(lines[at])]
+                if positions:
+                    found.append((rule, positions))
+        touched = self._touched(lines) if self._indexed else None
+        if touched:
+            rules = self._indexes.rules
+            for order, positions in touched.items():
+                rule = rules[order]
+                if rule.shared_test is None or rule.shared_test(setting):
+                    found.append((rule, positions))
+            found.sort(key=_order)
+        return found
+
+    def _plan(self, setting: Setting) -> list[Compiled]:
+        plan = self._plans.get(setting)
+        if plan is None:
+            if len(self._plans) >= _MOST_PLANS:
+                # Channels and stores come from clients: what is remembered needs a bound.
+                self._plans.clear()
+            plan = [
+                rule for rule in self._indexes.broad if rule.shared_test is None or rule.shared_test(setting)
+            ]
+            self._plans[setting] = plan
+        return plan
+
+    def _touched(self, lines: Sequence[Line]) -> dict[int, list[int]]:
+        """Places of the lines that indexed rules select, by the rule's order in the file."""
+        touched: dict[int, list[int]] = {}
+        skus, categories, tags = self._indexes.sku, self._indexes.category, self._indexes.tag
+        for at, line in enumerate(lines):
+            rules = skus.get(line.sku)
+            if rules is not None:
+                _touch(touched, rules, line, at)
+            if line.category is not None:
+                rules = categories.get(line.category)
+                if rules is not None:
+                    _touch(touched, rules, line, at)
+            for tag in line.tags if tags else ():
+                _touch(touched, tags.get(tag, ()), line, at)
+        return touched
+
+
+def _touch(touched: dict[int, list[int]], rules: Iterable[Compiled], line: Line, at: int) -> None:
+    for rule in rules:
+        if rule.line_test is None or rule.line_test(line):
+            places = touched.setdefault(rule.order, [])
+            # A line with two of a rule's tags is still one line.
+            if not places or places[-1] != at:
+                places.append(at)
+
+
+def _order(found: tuple[Compiled, Sequence[int]]) -> int:
+    return found[0].order
+
+
+def _paid_part(facts: Facts) -> tuple[int, int]:
+    """The part of every amount that was paid with money, as a fraction in lowest terms."""
+    redeemed, basket = facts.redeemed_amount, facts.basket_amount
+    if not redeemed:
+        return 1, 1
+    if redeemed > basket:
+        raise ValueError(
+            f"{redeemed} redeemed on a basket of {basket}: basket_amount is the sum of all lines"
+        )
+    common = gcd(basket - redeemed, basket)
+    return (basket - redeemed) // common, basket // common
+
+
+def _spend(rule: Compiled, positions: Sequence[int], bases: list[int], whole: int) -> list[Exact]:
+    rate = rule.rate
+    if rule.per_amount is None:
+        return [bases[at] * rate for at in positions]
+    base = sum(bases[at] for at in positions)
+    if not base:
+        return [0 for _ in positions]
+    points = base // (rule.per_amount * whole) * rate * whole
+    return [exact_div(points * bases[at], base) for at in positions]
+
+
+def _units(rule: Compiled, positions: Sequence[int], lines: Sequence[Line], whole: int) -> list[Exact]:
+    rate = rule.rate * whole
+    parts: list[Exact] = []
+    for at in positions:
+        quantity = lines[at].quantity
+        parts.append(quantity * rate if type(quantity) is int else simplest(Fraction(quantity) * rate))
+    return parts
+
+
+def _rounded(rounding: str, total: Exact, scale: int) -> int:
+    points = total // scale
+    if rounding != "floor":
+        twice = 2 * (total - points * scale)
+        if twice > scale or (twice == scale and (rounding == "half_up" or points % 2)):
+            points += 1
+    return points
+
+
+def _shares(drafts: list[Draft], lines: Sequence[Line], scale: int) -> list[Share]:
+    """One share for each rule and line that it gives points on; a trimmed rule says so on its first."""
+    shares: list[Share] = []
+    for draft in drafts:
+        name, note = draft.rule.id, draft.note
+        if note is None:
+            if draft.positions:
+                shares += [
+                    Share(name, lines[at].line, part, scale)
+                    for at, part in zip(draft.positions, draft.parts, strict=True)
+                    if part
+                ]
+            elif draft.total:
+                shares.append(Share(name, None, draft.total, scale))
+            continue
+        places: Sequence[int | None] = [lines[at].line for at in draft.positions] or [None]
+        for place, part in zip(places, draft.parts, strict=True):
+            if part:
+                shares.append(Share(name, place, part, scale, note))
+                note = None
+        if note is not None:
+            shares.append(Share(name, None, 0, scale, note))
+    return shares
