@@ -1,0 +1,1 @@
+"""Files of purchases, returns and members, read with their dirt and posted through the engine."""
