@@ -96,12 +96,13 @@ def unknown_variables(environment: Mapping[str, str] | None = None) -> list[str]
     does for a service called loyalty).
     """
     given = os.environ if environment is None else environment
-    known = [variable.name for variable in VARIABLES]
+    known = [variable.name.removeprefix(PREFIX) for variable in VARIABLES]
     sentences = []
     for name in sorted(given):
-        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            sentences.append(f"{name} is not a setting" + (f"; is {near[0]} meant?" if near else ""))
+        own = name.removeprefix(PREFIX)
+        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX) and own not in known:
+            near = difflib.get_close_matches(own, known, n=1)
+            sentences.append(f"{name} is not a setting" + (f"; is {PREFIX}{near[0]} meant?" if near else ""))
     return sentences
 
 

@@ -1,6 +1,6 @@
 """A real Postgres and a real Redis for the tests that ask for one: given by URL, by Docker, or brought along.
 
-One Postgres serves the session. It holds a migrated template, from which each test gets a database of its own.
+One Postgres serves the session. From a migrated template in it each test gets a database of its own.
 """
 
 import asyncio

