@@ -13,7 +13,7 @@ _LARGEST_SCALE = 10**15
 
 
 class Compiled:
-    """One rule. `rate`: points per minor unit, unit or purchase, by the scale. A factor adds `gain / gain_per`."""
+    """One rule. `rate`: points per minor unit, unit or purchase, by scale. A factor adds `gain / gain_per`."""
 
     __slots__ = (
         "basket_test",

@@ -58,7 +58,7 @@ def _text(numerator: int, denominator: int) -> str:
 
 @lru_cache(maxsize=1024)
 def _decimal_shape(denominator: int) -> tuple[int, int] | None:
-    """Decimals that a fraction of this denominator needs, and the factor to them; None where it never ends."""
+    """Decimals that fractions of this denominator need, and the factor to them; None if they never end."""
     decimals, power = 1, 10
     while power % denominator:
         decimals += 1
