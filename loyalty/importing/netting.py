@@ -29,7 +29,7 @@ def net(lines: Sequence[BasketLine]) -> tuple[PurchaseLine, ...]:
     """The lines as paid: none below zero, the same total; all zero where coupons exceed the basket.
 
     Voids are taken off lines of their SKU, the last first. What then is below zero is spread over the other
-    lines in proportion, to the minor unit. Raises ValueError when the lines sum below zero without any coupon.
+    lines in proportion, to the minor unit. Raises ValueError when the lines sum below zero before coupons.
     """
     kept = [line for line in lines if not (line.quantity < 0 and _void(line, lines))]
     total = sum(line.amount for line in kept)

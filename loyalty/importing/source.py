@@ -62,7 +62,7 @@ class Source:
         self._columns = dict(columns or {})
         self._constants = dict(constants or {})
         self._encoding = encoding
-        self._delimiter = delimiter
+        self.delimiter = delimiter or ","
         try:
             codecs.lookup(encoding)
         except LookupError:
@@ -82,8 +82,8 @@ class Source:
         if self.ndjson:
             self.header: list[str] = _json_keys(first)
         else:
-            self._delimiter = delimiter or max(",;\t|", key=first.count)
-            self.header = next(csv.reader([first], delimiter=self._delimiter))
+            self.delimiter = delimiter or max(",;\t|", key=first.count)
+            self.header = next(csv.reader([first], delimiter=self.delimiter))
         self.holds = self._guess_what()
 
     def _guess_what(self) -> str:
@@ -140,7 +140,7 @@ class Source:
                     place = width
             places.append(place)
         with self._open() as text:
-            reader = csv.reader(text, delimiter=self._delimiter or ",")
+            reader = csv.reader(text, delimiter=self.delimiter)
             next(reader)
             for raw in reader:
                 if not raw:
@@ -165,19 +165,21 @@ class Source:
                 row.append(str(number))
                 yield row
 
-    def originals(self, lines: Mapping[int, str]) -> Iterator[tuple[str, list[str] | dict[str, Any]]]:
-        """The file's own records at these line numbers, each with what `lines` says of it."""
+    def original_rows(self, lines: Mapping[int, str]) -> Iterator[tuple[str, list[str]]]:
+        """A CSV file's own records that end at these line numbers, each with what `lines` says of it."""
         with self._reading(), self._open() as text:
-            if self.ndjson:
-                for number, record in _records(text):
-                    if number in lines:
-                        yield lines[number], record
-                return
-            reader = csv.reader(text, delimiter=self._delimiter or ",")
+            reader = csv.reader(text, delimiter=self.delimiter)
             next(reader)
             for raw in reader:
                 if reader.line_num in lines:
                     yield lines[reader.line_num], raw
+
+    def original_objects(self, lines: Mapping[int, str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """An NDJSON file's own records at these line numbers, each with what `lines` says of it."""
+        with self._reading(), self._open() as text:
+            for number, record in _records(text):
+                if number in lines:
+                    yield lines[number], record
 
     def _open(self) -> IO[str]:
         opener = _OPENERS.get(self.path.suffix.lower())

@@ -6,7 +6,7 @@ insert a unit.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import msgspec
@@ -18,6 +18,7 @@ PURCHASE, RETURN, MEMBER = 0, 1, 2
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FRAGMENTS_AT_ONCE = 500
+_ROWS_A_REPORT = 50_000
 
 _TABLES = """
 create table fragment (kind integer, id text, original text, at integer, rows blob);
@@ -72,6 +73,7 @@ class Stage:
         kind_at: int = 0,
         at: int = 0,
         original: int = 0,
+        progress: Callable[[int], None] | None = None,
     ) -> None:
         """Stage `rows`. The other arguments are places in a row; `kind` None: it stands at `kind_at`."""
         encode = msgspec.msgpack.encode
@@ -89,6 +91,8 @@ class Stage:
                 current, run = mine, []
             run.append(row)
             self.rows += 1
+            if progress is not None and self.rows % _ROWS_A_REPORT == 0:
+                progress(self.rows)
         if current is not None:
             self._put((*current, self._earliest(run, at) if kind is None else None, encode(run)))
         self._flush()

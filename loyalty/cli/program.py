@@ -1,0 +1,104 @@
+"""`loyalty program check | apply | show`."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from loyalty.cli.session import DONE, FAILED, run, tell
+from loyalty.cli.times import instant
+from loyalty.program.diagnostics import Diagnostic
+from loyalty.program.parse import parse
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.group()
+def program() -> None:
+    """Check, apply and show the program: the file that says how points are earned, spent and lost."""
+
+
+@program.command()
+@click.argument("file", type=_FILE)
+@click.pass_context
+def check(ctx: click.Context, file: Path) -> None:
+    """Read FILE and tell everything that is wrong with it, by line and key. Needs no database."""
+    found = parse(file.read_bytes(), _format_of(file)).diagnostics
+    for diagnostic in found:
+        click.echo(_line(file, diagnostic))
+    errors = sum(diagnostic.severity == "error" for diagnostic in found)
+    if errors:
+        tell(f"{file}: {errors} {'error' if errors == 1 else 'errors'}.")
+        ctx.exit(FAILED)
+    tell(f"{file} is valid.")
+
+
+@program.command()
+@click.argument("file", type=_FILE)
+@click.option("--effective-from", type=instant, metavar="TIME", help="In force from then on; default: now.")
+@click.option("--author", help="Who says so, for the record.")
+@click.option("--note", help="Why, for the record.")
+def apply(file: Path, effective_from: datetime | None, author: str | None, note: str | None) -> None:
+    """Put FILE in force as a new version. The first version is in force from the beginning of time."""
+
+    async def work(url: str) -> int:
+        from loyalty.engine.engine import Engine
+
+        form = _format_of(file)
+        source = file.read_bytes()
+        found = parse(source, form).diagnostics
+        for diagnostic in found:
+            tell(_line(file, diagnostic))
+        if any(diagnostic.severity == "error" for diagnostic in found):
+            tell(f"{file} has errors; nothing was changed.")
+            return FAILED
+        engine = await Engine.open(url, pool_size=1)
+        try:
+            version = await engine.put_program(source.decode(), form, effective_from, author, note)
+        finally:
+            await engine.close()
+        click.echo(f"Version {version.version} is in force from {version.effective_from.isoformat()} on.")
+        return DONE
+
+    run(work)
+
+
+@program.command()
+@click.option(
+    "--version", type=click.IntRange(min=1), help="An older or coming one; default: the one in force."
+)
+def show(version: int | None) -> None:
+    """Print the program in force as it was applied, ready to be changed and applied again."""
+
+    async def work(url: str) -> int:
+        from loyalty.engine.engine import Engine
+
+        engine = await Engine.open(url, pool_size=1)
+        try:
+            versions = await engine.programs()
+            if version is not None and version > versions.newest:
+                tell(f"There is no version {version}; the newest is {versions.newest}.")
+                return FAILED
+            found = versions.at(await engine.now()) if version is None else versions.numbered(version)
+        finally:
+            await engine.close()
+        tell(f"Version {found.version}, in force from {found.effective_from.isoformat()} on.")
+        click.echo(found.source, nl=not found.source.endswith("\n"))
+        return DONE
+
+    run(work)
+
+
+def _format_of(file: Path) -> Literal["toml", "json"]:
+    return "json" if file.suffix.lower() == ".json" else "toml"
+
+
+def _line(file: Path, diagnostic: Diagnostic) -> str:
+    place = f"{file}:{diagnostic.line}" if diagnostic.line is not None else str(file)
+    warning = "warning: " if diagnostic.severity == "warning" else ""
+    return (
+        f"{place}: {warning}{diagnostic.key}: {diagnostic.message}"
+        if diagnostic.key
+        else (f"{place}: {warning}{diagnostic.message}")
+    )

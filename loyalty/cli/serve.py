@@ -1,0 +1,29 @@
+"""`loyalty serve`."""
+
+import click
+
+from loyalty.cli.session import settings_or_exit
+from loyalty.settings import VARIABLES
+
+
+class _ListsSettings(click.Command):
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Settings, from the environment"):
+            formatter.write_dl(
+                [
+                    (v.name, f"{v.meaning} [default: {v.default}]" if v.default else v.meaning)
+                    for v in VARIABLES
+                ]
+            )
+
+
+@click.command(cls=_ListsSettings)
+def serve() -> None:
+    """Migrate the database and start the server.
+
+    Without LOYALTY_DATABASE_URL it runs on an embedded Postgres in ./.loyalty, which stops with it.
+    """
+    settings = settings_or_exit()
+    from loyalty.api.serve import serve as start
+
+    start(settings)

@@ -1,0 +1,133 @@
+"""How every command runs: settings read, database found, failures told in one sentence, Ctrl-C clean."""
+
+import asyncio
+import sys
+import traceback
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+import click
+
+from loyalty.db.embedded import EmbeddedPostgresError, embedded_postgres
+from loyalty.db.migrate import MigrationError, migrate, pending
+from loyalty.errors import LoyaltyError
+from loyalty.importing.source import UnreadableFileError
+from loyalty.log import set_up_logging
+from loyalty.settings import Settings, SettingsError, read_settings, unknown_variables
+
+DONE, FAILED, WRONG_CALL = 0, 1, 2
+STOPPED = "Stopped. Run the same command again to go on; nothing is done twice."
+
+
+def run(command: Callable[[str], Coroutine[object, object, int]], *, migrated: bool = True) -> NoReturn:
+    """Run `command` with the database's URL and exit with the code that it returns.
+
+    migrated: whether the database must have this version's tables; an embedded one gets them.
+    """
+    settings = settings_or_exit()
+
+    async def session() -> int:
+        async with database(settings) as url:
+            if migrated:
+                await _ensure_tables(url, embedded=settings.database_url is None)
+            return await command(url)
+
+    sys.exit(run_told(session(), debug=settings.log_level == "debug"))
+
+
+def settings_or_exit() -> Settings:
+    """The settings from the environment; exits with a sentence when one is wrong. Logs only what warns."""
+    try:
+        settings = read_settings()
+    except SettingsError as e:
+        tell(f"{e}.")
+        sys.exit(WRONG_CALL)
+    for sentence in unknown_variables():
+        tell(f"Note: {sentence}.")
+    set_up_logging(
+        settings.log_level if settings.log_level in ("debug", "error") else "warning", settings.log_format
+    )
+    return settings
+
+
+def run_told(work: Coroutine[object, object, int], *, debug: bool = False) -> int:
+    """Run `work`; what goes wrong becomes one sentence on stderr and an exit code."""
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        tell(STOPPED)
+        return FAILED
+    except click.ClickException as e:
+        e.show()
+        return e.exit_code
+    except Exception as e:  # noqa: BLE001 (the last place where an error can become a sentence)
+        if debug:
+            traceback.print_exc()
+        tell(sentence(e))
+        return FAILED
+
+
+@asynccontextmanager
+async def database(settings: Settings) -> AsyncIterator[str]:
+    """The URL of the database that the settings name, or of the embedded one in ./.loyalty."""
+    if settings.database_url is not None:
+        yield settings.database_url
+        return
+    async with embedded_postgres() as url:
+        yield url
+
+
+def tell(text: str) -> None:
+    """Say something beside the results: on stderr."""
+    click.echo(text, err=True)
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong and what to do, for people."""
+    if isinstance(error, LoyaltyError):
+        more = [f"\n  {e.path}: {e.message}" for e in error.errors if e.message not in error.detail]
+        return error.detail + "".join(more)
+    if isinstance(error, EmbeddedPostgresError | MigrationError | UnreadableFileError | SettingsError):
+        text = str(error)
+        return text if text.endswith((".", "\n")) else f"{text}."
+    if isinstance(error, ConnectionError | TimeoutError) or _lost(error):
+        return "The database cannot be reached. Is it running, and is LOYALTY_DATABASE_URL right?"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'The system'}: {error.strerror or error}."
+    refusal = _refused(error)
+    if refusal is not None:
+        return refusal
+    return f"Unexpected {type(error).__name__}: {error}. LOYALTY_LOG_LEVEL=debug shows where it happened."
+
+
+def _lost(error: Exception) -> bool:
+    import asyncpg
+
+    return isinstance(
+        error,
+        asyncpg.PostgresConnectionError
+        | asyncpg.InterfaceError
+        | asyncpg.CannotConnectNowError
+        | asyncpg.AdminShutdownError,
+    )
+
+
+def _refused(error: Exception) -> str | None:
+    import asyncpg
+
+    if isinstance(error, asyncpg.InvalidCatalogNameError):
+        return f"The server has no such database: {error}. Create it, or mend LOYALTY_DATABASE_URL."
+    if isinstance(error, asyncpg.InvalidAuthorizationSpecificationError):
+        return f"The database refuses the user: {error}. Mend LOYALTY_DATABASE_URL."
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return f"The database user may not do that: {error}. Run `loyalty migrate` as the schema's owner."
+    return None
+
+
+async def _ensure_tables(url: str, *, embedded: bool) -> None:
+    missing = await pending(url)
+    if missing and embedded:
+        await migrate(url)
+    elif missing:
+        raise MigrationError(f"The database lacks {missing[0]}: run `loyalty migrate` first")
