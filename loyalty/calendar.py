@@ -146,9 +146,10 @@ class Calendar:
         was = local.date()
         if day == was:
             return _within(instant)
-        here, there = self._plain_start(was), self._plain_start(day)
-        if here is not None and there is not None:  # the same distance from both midnights: no zone needed
-            return _within(instant + (there - here))
+        if not local.fold:  # a repeated wall time may lie outside the 24 hours of its date
+            here, there = self._plain_start(was), self._plain_start(day)
+            if here is not None and there is not None:  # equally far from both midnights: no zone needed
+                return _within(_within(instant) + (there - here))
         if day == date.max:
             return END_OF_TIME
         return self._utc(local.replace(day.year, day.month, day.day, fold=0))
@@ -164,6 +165,8 @@ class Calendar:
             return plain
 
     def _first_instant(self, day: date) -> datetime:
+        if day == date.max:  # what lies beyond is moved to this day: it stands for never in every zone
+            return END_OF_TIME
         midnight = datetime.combine(day, _MIDNIGHT, self.zone)
         instant = self._utc(midnight)
         if not START_OF_TIME < instant < END_OF_TIME or instant.astimezone(self.zone).date() < day:

@@ -7,6 +7,7 @@ Expiry policies, Restoring.
 """
 
 from datetime import date, datetime
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -96,14 +97,14 @@ def _fixed_end(expiry: ExpireFixed, calendar: Calendar, start: datetime) -> date
     if (expiry.month, expiry.day) == (12, 31):  # it ends with the first instant of the next year
         year = max(year - 1, 1)
     for candidate in range(year, 10000):
-        end = calendar.day_start(shift_days(_yearly(candidate, expiry.month, expiry.day), 1))
+        end = _yearly_end(calendar, candidate, expiry.month, expiry.day)
         if end >= earliest and end > start:
             return end
     return END_OF_TIME
 
 
-def _yearly(year: int, month: int, day: int) -> date:
-    """The day in that year; 29 February is 28 February in other years, as it is for birthdays."""
-    if (month, day) == (2, 29):
-        return shift_days(date(year, 3, 1), -1)
-    return date(year, month, day)
+@lru_cache(maxsize=4096)
+def _yearly_end(calendar: Calendar, year: int, month: int, day: int) -> datetime:
+    """The end of the local day in that year; 29 February is 28 February in other years, as for birthdays."""
+    last = shift_days(date(year, 3, 1), -1) if (month, day) == (2, 29) else date(year, month, day)
+    return calendar.day_start(shift_days(last, 1))
