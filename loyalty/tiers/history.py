@@ -13,6 +13,9 @@ from loyalty.program.model import Program
 from loyalty.tiers.model import Change, Held, Reason, Standing
 from loyalty.tiers.window import rank
 
+Step = tuple[datetime, int, Reason]
+"""From when which tier (its rank) is held, and why."""
+
 
 def tier_at(program: Program, history: Iterable[Change], at: datetime) -> str:
     """The tier in force at `at`, as the changes recorded so far have it; the lowest before the first of them.
@@ -32,19 +35,16 @@ def timeline(program: Program, history: Iterable[Change]) -> list[Held]:
 
     A renewal begins a row of its own; what a later recorded change overrode is not shown.
     """
-    steps: list[tuple[datetime, int, Reason]] = []
+    steps: list[Step] = []
     for change in history:
         found = rank(program, change.tier)
         kept = [step for step in steps if step[0] < change.at]
-        if change.reason != "promotion":
-            steps = [*kept, (change.at, found, change.reason)]
-            continue
-        higher = [step for step in steps if step[0] >= change.at and step[1] > found]
-        if kept and kept[-1][1] >= found:
-            steps = [*kept, *higher]
-        elif not (higher and higher[0][0] == change.at):
-            steps = [*kept, (change.at, found, change.reason), *higher]
-    ends = [*(step[0] for step in steps[1:]), None]
+        if change.reason == "promotion":
+            _raise(kept, [step for step in steps if step[0] >= change.at], change.at, found)
+        else:
+            kept.append((change.at, found, change.reason))
+        steps = kept
+    ends = [*(step[0] for step in steps[1:]), None][: len(steps)]
     return [
         Held(tier=program.tiers[held].id, from_=at, until=end, reason=reason)
         for (at, held, reason), end in zip(steps, ends, strict=True)
@@ -78,3 +78,15 @@ def standing_of(program: Program, history: Iterable[Change]) -> Standing | None:
     for change in history:
         standing = standing_after(program, standing, change)
     return standing
+
+
+def _raise(kept: list[Step], after: list[Step], at: datetime, found: int) -> None:
+    """Add to the steps before `at` those from `at` on, none below the tier that a promotion brings."""
+    if (kept[-1][1] if kept else -1) < found and not (after and after[0][0] == at):
+        kept.append((at, found, "promotion"))
+    for step in after:
+        before = kept[-1][1] if kept else -1
+        if step[1] > found:
+            kept.append(step)
+        elif before != found:  # else the promotion covers it
+            kept.append((step[0], found, "promotion" if before < found else step[2]))
