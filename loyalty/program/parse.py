@@ -55,7 +55,7 @@ class Parsed(Struct, frozen=True):
     diagnostics: list[Diagnostic]
 
 
-def parse(source: str | bytes, format: Literal["toml", "json"] = "toml") -> Parsed:  # noqa: A002
+def parse(source: str | bytes, format: Literal["toml", "json"] = "toml") -> Parsed:
     """Reads a program file and reports everything wrong with it at once.
 
     Args:

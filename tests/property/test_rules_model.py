@@ -102,9 +102,7 @@ uses = st.dictionaries(st.sampled_from([f"r{at}" for at in range(7)]), useds)
 
 
 def program_of(rules: tuple[Rule, ...], points: PointsPolicy) -> Program:
-    return Program(
-        name="P", currency="CNY", time_zone=ZoneInfo("Asia/Shanghai"), points=points, rules=rules
-    )
+    return Program(name="P", currency="CNY", time_zone=ZoneInfo("Asia/Shanghai"), points=points, rules=rules)
 
 
 def facts_of(basket: list[JudgedLine], redeemed: Fraction, first: bool, used: dict[str, Used]) -> Facts:
@@ -120,6 +118,10 @@ def facts_of(basket: list[JudgedLine], redeemed: Fraction, first: bool, used: di
     )
 
 
+def total_of(shares: Shares) -> Fraction:
+    return sum(shares.values(), Fraction(0))
+
+
 class Model:
     """DESIGN.md section 4, sentence by sentence."""
 
@@ -128,7 +130,8 @@ class Model:
         money = Fraction(facts.basket_amount - facts.redeemed_amount, facts.basket_amount or 1)
         exclude = program.points.exclude
         self.lines = [line for line in basket if exclude is None or not self.selects(exclude, line)]
-        self.base = {line.line: line.amount * (money if facts.redeemed_amount else 1) for line in self.lines}
+        part = money if facts.redeemed_amount else Fraction(1)
+        self.base = {line.line: line.amount * part for line in self.lines}
 
     @staticmethod
     def selects(selector: Selector, line: JudgedLine) -> bool:
@@ -162,18 +165,19 @@ class Model:
     def alone(self, rule: Rule, spend: dict[int | None, Fraction]) -> Shares:
         """What the rule wants before its limits."""
         matched = self.matched(rule)
+        points, gain = rule.points or Fraction(0), (rule.factor or Fraction(1)) - 1
         if rule.kind == "flat":
-            return {(rule.id, None): rule.points or Fraction(0)}
+            return {(rule.id, None): points}
         if rule.kind == "units":
-            return {(rule.id, line.line): Fraction(line.quantity) * rule.points for line in matched}
+            return {(rule.id, line.line): Fraction(line.quantity) * points for line in matched}
         if rule.kind == "multiplier":
-            return {(rule.id, line.line): spend[line.line] * (rule.factor - 1) for line in matched}
+            return {(rule.id, line.line): spend[line.line] * gain for line in matched}
         per = Fraction(rule.per_amount or 1)
         base = sum((self.base[line.line] for line in matched), Fraction(0))
         if not rule.whole_steps:
-            return {(rule.id, line.line): self.base[line.line] * rule.points / per for line in matched}
-        points = floor(base / per) * rule.points
-        return {(rule.id, line.line): points * self.base[line.line] / (base or 1) for line in matched}
+            return {(rule.id, line.line): self.base[line.line] * points / per for line in matched}
+        steps = floor(base / per)
+        return {(rule.id, line.line): steps * points * self.base[line.line] / (base or 1) for line in matched}
 
     def cap(self, rule: Rule) -> int | None:
         limit, used = rule.limit or Limit(), self.facts.used.get(rule.id, Used())
@@ -215,7 +219,7 @@ class Model:
         chosen: set[str] = set()
         for group in sorted(groups, key=lambda name: name in multiplying):
             spend = self.spend(given, active)
-            best, most = None, Fraction(-1)
+            best, most, kept = None, Fraction(-1), Shares()
             for rule in active:
                 if rule.group == group:
                     shares = self.trimmed(rule, self.alone(rule, spend))
@@ -227,9 +231,7 @@ class Model:
             if best.kind != "multiplier":
                 given[best.id] = kept
         multipliers = [
-            rule
-            for rule in active
-            if rule.kind == "multiplier" and (rule.group is None or rule.id in chosen)
+            rule for rule in active if rule.kind == "multiplier" and (rule.group is None or rule.id in chosen)
         ]
         given |= self.multiplied(multipliers, self.spend(given, active))
         return given
@@ -290,9 +292,9 @@ def test_the_judge_agrees_with_the_model(
         if rule.limit and rule.limit != Limit(per_purchase_points=rule.limit.per_purchase_points)
     }
     assert award.charges == {
-        name: (1, ceil(sum(shares.values())))
+        name: (1, ceil(total_of(shares)))
         for name, shares in expected.items()
-        if name in counted and sum(shares.values())
+        if name in counted and total_of(shares)
     }
     assert counted & expected.keys() <= set(award.consulted)
 
@@ -306,7 +308,8 @@ def test_rounding_stays_within_its_bounds_and_shares_add_up(
     assert award.points >= 0
     assert award.points + award.rounding == award.total == sum(share.points for share in award.shares)
     if points.rounding == "floor":
-        assert 0 <= award.rounding < 1
+        dropped = Fraction(award.rounding)
+        assert 0 <= dropped < 1
     else:
         assert abs(award.rounding) <= Fraction(1, 2)
     assert sum(Fraction(row.points) for row in explain(award)) == award.total
@@ -326,7 +329,9 @@ def test_the_order_of_lines_changes_nothing(
     chance.shuffle(shuffled)
     one, other = judge.judge(basket, facts), judge.judge(shuffled, facts)
     assert (one.points, one.total, one.charges) == (other.points, other.total, other.charges)
-    assert {(s.rule, s.line, s.points) for s in one.shares} == {(s.rule, s.line, s.points) for s in other.shares}
+    assert {(s.rule, s.line, s.points) for s in one.shares} == {
+        (s.rule, s.line, s.points) for s in other.shares
+    }
 
 
 @settings(deadline=None)
@@ -342,7 +347,9 @@ def test_a_basket_paid_with_points_earns_nothing_on_spend(
 
 @settings(deadline=None)
 @given(rule_lists, policies, part)
-def test_a_full_return_keeps_nothing(rules: tuple[Rule, ...], points: PointsPolicy, redeemed: Fraction) -> None:
+def test_a_full_return_keeps_nothing(
+    rules: tuple[Rule, ...], points: PointsPolicy, redeemed: Fraction
+) -> None:
     sold = [JudgedLine(1, "A", 1, 1_000)]
     award = compile_program(program_of(rules, points)).judge([], facts_of(sold, redeemed, True, {}))
     assert (award.points, award.metric_amount, award.charges, award.shares) == (0, 0, {}, [])

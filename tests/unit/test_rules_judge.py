@@ -142,7 +142,10 @@ def test_multipliers_touch_spend_points_of_their_lines_only() -> None:
 def test_of_a_group_the_one_worth_most_counts_and_ties_go_to_the_first() -> None:
     small = Rule(id="small", kind="flat", points=Fraction(50), group="g")
     double = multiplier("double", "2", group="g")
-    assert shares(judge(program(BASE, small, double), line(10_000))) == {("base", 1): "100", ("double", 1): "100"}
+    assert shares(judge(program(BASE, small, double), line(10_000))) == {
+        ("base", 1): "100",
+        ("double", 1): "100",
+    }
     assert ("small", None) in shares(judge(program(BASE, small, double), line(5_000)))
     assert ("double", 1) in shares(judge(program(BASE, double, small), line(5_000)))
 
@@ -223,7 +226,9 @@ def test_every_condition_of_when(when: When, fires: bool) -> None:
 
 
 def test_days_are_local_and_until_is_over() -> None:
-    rule = Rule(id="r", kind="flat", points=Fraction(1), from_on=date(2026, 11, 1), until_on=date(2026, 12, 1))
+    rule = Rule(
+        id="r", kind="flat", points=Fraction(1), from_on=date(2026, 11, 1), until_on=date(2026, 12, 1)
+    )
     before_midnight = datetime(2026, 11, 30, 15, 59, tzinfo=UTC)
     after_midnight = datetime(2026, 11, 30, 16, 0, tzinfo=UTC)
     assert judge(program(rule), line(1), occurred_at=before_midnight).points == 1

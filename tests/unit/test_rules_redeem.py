@@ -15,9 +15,18 @@ POLICY = RedemptionPolicy(
 
 @pytest.mark.parametrize(
     ("available", "basket", "most"),
-    [(1_050, None, 1_000), (1_050, 1_000, 500), (1_050, 999, 400), (199, None, 0), (1_050, 399, 0), (-5, None, 0)],
+    [
+        (1_050, None, 1_000),
+        (1_050, 1_000, 500),
+        (1_050, 999, 400),
+        (199, None, 0),
+        (1_050, 399, 0),
+        (-5, None, 0),
+    ],
 )
-def test_the_most_is_in_whole_steps_within_share_and_least(available: int, basket: int | None, most: int) -> None:
+def test_the_most_is_in_whole_steps_within_share_and_least(
+    available: int, basket: int | None, most: int
+) -> None:
     assert max_points(POLICY, available, basket) == most
     if most:
         assert check_redemption(POLICY, most, available, basket) == most

@@ -1,0 +1,73 @@
+"""docs/PROGRAMS.md: each example is a sound program, and what stands under it is true."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loyalty.program.model import Program
+from loyalty.program.parse import parse
+from loyalty.rules.compile import compile_program
+from loyalty.rules.facts import Facts
+from loyalty.rules.redeem import max_points
+from loyalty.types import PurchaseLine
+
+PAGE = (Path(__file__).parents[2] / "docs" / "PROGRAMS.md").read_text(encoding="utf-8")
+EXAMPLE = re.compile(r"```toml\n(.*?)```(.*?)(?=```toml|\Z)", re.DOTALL)
+EARNS = re.compile(r"^- (.+) earns (\d+) points\.$", re.MULTILINE)
+LINE = re.compile(r"(\d+)\.(\d\d)(?: of (\S+))?")
+REDEEMS = re.compile(
+    r"^- With (\d+) points, at most (\d+) may be redeemed on (\d+)\.(\d\d) x 2\.$", re.MULTILINE
+)
+
+
+def examples() -> list[tuple[str, str]]:
+    return EXAMPLE.findall(PAGE)
+
+
+def program_of(source: str) -> Program:
+    parsed = parse(source)
+    assert parsed.diagnostics == []
+    assert parsed.program is not None
+    return parsed.program
+
+
+def claims() -> list[Any]:
+    return [
+        pytest.param(source, words, int(points), id=f"{words} earns {points}")
+        for source, prose in examples()
+        for words, points in EARNS.findall(prose)
+    ]
+
+
+def test_the_page_has_examples_with_outcomes() -> None:
+    assert len(examples()) == 4
+    assert all(EARNS.search(prose) for _, prose in examples())
+
+
+@pytest.mark.parametrize(("source", "words", "points"), claims())
+def test_each_outcome_is_true(source: str, words: str, points: int) -> None:
+    on = re.search(r" on (\d{4}-\d\d-\d\d)", words)
+    at = re.search(r" at (\d\d:\d\d)", words)
+    tier = re.search(r" as (\w+)", words)
+    local = f"{on[1] if on else '2026-06-10'}T{at[1] if at else '12:00'}"
+    shanghai_offset = timedelta(hours=8)
+    facts = Facts(
+        occurred_at=datetime.fromisoformat(local).replace(tzinfo=UTC) - shanghai_offset,
+        channel="pos",
+        tier=tier[1] if tier else "ordinary",
+    )
+    basket = [
+        PurchaseLine(sku=of or "TABLE", category=of or None, amount=int(whole + cents), line=number)
+        for number, (whole, cents, of) in enumerate(LINE.findall(words), start=1)
+    ]
+    assert compile_program(program_of(source)).judge(basket, facts).points == points
+
+
+def test_each_redemption_is_true() -> None:
+    found = [(program_of(source), claim) for source, prose in examples() for claim in REDEEMS.findall(prose)]
+    assert len(found) == 2
+    for program, (available, most, whole, cents) in found:
+        assert max_points(program.redemption, int(available), 2 * int(whole + cents)) == int(most)
