@@ -311,7 +311,7 @@ def test_rounding_stays_within_its_bounds_and_shares_add_up(
         dropped = Fraction(award.rounding)
         assert 0 <= dropped < 1
     else:
-        assert abs(award.rounding) <= Fraction(1, 2)
+        assert abs(Fraction(award.rounding)) <= Fraction(1, 2)
     assert sum(Fraction(row.points) for row in explain(award)) == award.total
 
 
