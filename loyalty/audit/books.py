@@ -1,0 +1,255 @@
+"""An account's books, rebuilt from its immutable rows alone, one posting after another.
+
+Each posting is checked against the rows before it; where one is wrong it is named, and the books go on from what it
+says, so that one wrong row does not accuse all that follow. Source: DESIGN.md section 3.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder
+
+from loyalty.audit.hashes import GENESIS, added_row, posting_hash
+from loyalty.audit.moves import Moves, moves_of
+from loyalty.audit.rows import Entry, Lot, Made, Moved, Posting, Tier, Use
+
+Report = Callable[[str, str, str], None]
+"""Takes table, key and message of a row that differs."""
+
+COUNTERS = {
+    "earn": "issued", "clawback": "issued", "redeem": "redeemed", "restore": "redeemed", "expire": "expired",
+    "adjust": "adjusted", "merge": "merged",
+}  # fmt: skip
+_UP = {"earn", "restore", "adjust", "merge"}
+_DOWN = {"clawback", "redeem", "expire", "adjust", "merge"}
+_YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class _HoldFacts(Struct):
+    until: datetime | None = None
+
+
+_hold_facts = Decoder(_HoldFacts).decode
+
+
+class TakenHold(Struct):
+    """A hold that has not ended. `until` None: its facts do not tell."""
+
+    posting: int
+    points: int
+    until: int | None
+
+
+class Books:
+    """What the rows of one account add up to. `ranks` orders the tiers, lowest first."""
+
+    def __init__(self, ranks: Mapping[str, int], versions: int, report: Report) -> None:
+        self.number = self.seq = self.lot_count = 0
+        self.balance = self.held = self.debt = 0
+        self.or_balance = 0
+        """The other reading of the balance, after an entry that contradicts itself."""
+        self.hash: bytes | None = GENESIS
+        """None after a posting that is missing: the next can be compared with nothing."""
+        self.last_hash = GENESIS
+        self.recorded_at: int | None = None
+        self.active_at: int | None = None
+        self.lots: dict[int, Lot] = {}
+        self.left: dict[int, int] = {}
+        """Points left of each lot, those used up too."""
+        self.origins: dict[int, int] = {}
+        """Points left of each grant, in all the lots that they were given back as."""
+        self.holds: dict[str, TakenHold] = {}
+        self.tier: Tier | None = None
+        self.judged_at: int | None = None
+        self.merged = False
+        """Whether another account's activity may count here."""
+        self.purchases = 0
+        self.returned: set[str] = set()
+        """Purchases of which something came back: all of it or not, the rows alone do not tell."""
+        self._ranks = ranks
+        self._versions = versions
+        self._report = report
+
+    def replay(self, number: int, posting: Posting | None, moved: Moved) -> None:
+        """Takes the next posting with its rows. `posting` None: rows that name one that is not there."""
+        if posting is None:
+            self._orphans(number, moved)
+        else:
+            self._follow(posting, moved)
+        for entry in moved.entries:
+            self._enter(entry)
+        for lot in moved.lots:
+            self._grant(lot)
+        for use in moved.uses:
+            self._use(use)
+        for ordinal, tier in enumerate(moved.tiers, 1):
+            self._change_tier(ordinal, tier)
+        self._settle(number, posting, moves_of(moved, self.lots))
+        if self.debt < 0:
+            self._report("lot_use", f"posting={number}", f"repays {-self.debt} points more than were owed")
+            self.debt = 0
+
+    # -- postings ------------------------------------------------------------------------------------------
+
+    def _follow(self, posting: Posting, moved: Moved) -> None:
+        number, key = posting.number, f"number={posting.number}"
+        if number != self.number + 1:
+            self._missing("posting", "number", self.number + 1, number - 1)
+            self.hash = None
+        if self.hash is not None and posting_hash(self.hash, posting, moved) != posting.hash:
+            added = added_row(self.hash, posting, moved)
+            self._report("posting", key, "does not follow the chain: " + (
+                "it, or a row that it made, was changed, added, removed or re-ordered" if added is None
+                else f"{_TABLES[type(added)]} {added[2]} was added to it"
+            ))  # fmt: skip
+        if self.recorded_at is not None and posting.recorded_at < self.recorded_at:
+            self._report("posting", key, "was recorded before the one that it follows")
+        if posting.id and (posting.answer is None or posting.fingerprint is None):
+            self._report("posting", key, "has an id, but no answer to give again")
+        if not 0 < posting.program_version <= self._versions:
+            self._report(
+                "posting", key, f"names program version {posting.program_version}, which is not there"
+            )
+        at = posting.recorded_at
+        for row in moved.rows():
+            if row.recorded_at != at:
+                self._report(_TABLES[type(row)], _key(row), f"was not recorded with its posting {number}")
+        self.number, self.recorded_at = number, at
+        self.hash = self.last_hash = posting.hash
+        self.merged |= posting.kind == "merge"
+        if posting.kind == "purchase":
+            self.purchases += 1
+        elif posting.kind == "return" and posting.subject:
+            self.returned.add(posting.subject)
+
+    def _orphans(self, number: int, moved: Moved) -> None:
+        for row in moved.rows():
+            self._report(_TABLES[type(row)], _key(row), f"names posting {number}, which is not there")
+
+    def _missing(self, table: str, name: str, first: int, last: int) -> None:
+        if first > last:
+            self._report(table, f"{name}={last + 1}", "is there twice, or out of order")
+        elif first == last:
+            self._report(table, f"{name}={first}", "is missing")
+        else:
+            self._report(table, f"{name}={first}", f"is missing, and all after it up to {last}")
+
+    # -- the rows of a posting -----------------------------------------------------------------------------
+
+    def _enter(self, entry: Entry) -> None:
+        key = f"seq={entry.seq}"
+        before = entry.balance_after - entry.points
+        if entry.seq != self.seq + 1:
+            self._missing("entry", "seq", self.seq + 1, entry.seq - 1)
+            self.balance = self.or_balance = before
+        if before not in (self.balance, self.or_balance):
+            self._report(
+                "entry", key, f"{entry.points} points on {self.balance} do not leave {entry.balance_after}"
+            )
+            self.balance, self.or_balance = self.balance + entry.points, entry.balance_after
+        else:
+            self.balance = self.or_balance = entry.balance_after
+        self.seq = entry.seq
+        if entry.points == 0 or entry.kind not in (_UP if entry.points > 0 else _DOWN):
+            self._report("entry", key, f"{entry.kind} of {entry.points} points")
+        if entry.counter != COUNTERS.get(entry.kind):
+            self._report("entry", key, f"{entry.kind} stands against {entry.counter}")
+
+    def _grant(self, lot: Lot) -> None:
+        key = f"lot={lot.lot}"
+        if lot.lot != self.lot_count + 1:
+            self._missing("lot", "lot", self.lot_count + 1, lot.lot - 1)
+        self.lot_count = max(self.lot_count, lot.lot)
+        if lot.points <= 0 or (lot.idle and lot.expires_at is not None):
+            self._report("lot", key, f"{lot.points} points, idle {lot.idle}: no such lot can be")
+        self.lots[lot.lot] = lot
+        self.left[lot.lot] = lot.points
+        left = self.origins[lot.origin] = self.origins.get(lot.origin, 0) + lot.points
+        if lot.origin != lot.lot:
+            first = self.lots.get(lot.origin)
+            if first is None or first.origin != lot.origin:
+                self._report("lot", key, f"has lot {lot.origin} as its origin, which was never granted")
+            elif left > first.points:
+                self._report("lot", key, f"gives back more of lot {lot.origin} than was used of it")
+
+    def _use(self, use: Use) -> None:
+        key = _key(use)
+        lot = self.lots.get(use.lot)
+        if lot is None:
+            self._report("lot_use", key, "uses a lot that is not there")
+            return
+        left = self.left[use.lot] = self.left[use.lot] - use.points
+        self.origins[lot.origin] -= use.points
+        if use.points <= 0 or left < 0:
+            self._report("lot_use", key, f"uses {use.points} points where {left + use.points} were left")
+        if use.purpose in ("redeem", "hold"):
+            if lot.expires_at is not None and lot.expires_at <= use.recorded_at:
+                self._report("lot_use", key, "uses a lot that had expired")
+            if lot.spendable_from > use.recorded_at:
+                self._report("lot_use", key, "uses a lot that was not spendable yet")
+        elif use.purpose == "expire":
+            if not lot.idle and (lot.expires_at is None or lot.expires_at > use.recorded_at):
+                self._report("lot_use", key, "expires a lot before its time")
+            if left > 0:
+                self._report("lot_use", key, f"expires a lot but leaves {left} points of it")
+        elif use.purpose == "debt" and use.posting != lot.posting:
+            self._report("lot_use", key, "repays debt from a lot of another posting")
+
+    def _change_tier(self, ordinal: int, tier: Tier) -> None:
+        if tier.ordinal != ordinal:
+            self._report("tier_change", _key(tier), f"is number {ordinal} of its posting")
+        if tier.reason == "promotion":
+            if self.tier and self._ranks.get(tier.tier, 0) < self._ranks.get(self.tier.tier, 0):
+                return  # arrived late, below the tier held now: it matters to the past only
+        elif tier.reason != "enrolment":
+            self.judged_at = tier.at
+        self.tier = tier
+
+    def _settle(self, number: int, posting: Posting | None, moves: Moves) -> None:
+        kind, ended = "", 0
+        if posting is not None:
+            kind = posting.kind
+            if kind in _ENDINGS:
+                ended = self._end(posting)
+            if moves.held:
+                self.holds[posting.id] = TakenHold(number, moves.held, _until(posting.facts))
+            if moves.acts:
+                self.active_at = max(self.active_at or posting.occurred_at, posting.occurred_at)
+            for table, message in moves.differences(kind, ended):
+                self._report(table, f"posting={number}", message)
+        self.held += moves.held - ended
+        self.debt += moves.debt(kind, ended)
+
+    def _end(self, posting: Posting) -> int:
+        hold = self.holds.pop(posting.subject, None)
+        if hold is None:
+            self._report(
+                "posting", f"number={posting.number}", f"ends hold {posting.subject}, which is not open"
+            )
+            return 0
+        return hold.points
+
+
+_ENDINGS = {"capture", "release", "timeout"}
+_TABLES = {Entry: "entry", Lot: "lot", Use: "lot_use", Tier: "tier_change"}
+
+
+def _key(row: Made) -> str:
+    match row:
+        case Entry():
+            return f"seq={row.seq}"
+        case Lot():
+            return f"lot={row.lot}"
+        case Use():
+            return f"posting={row.posting} lot={row.lot} purpose={row.purpose}"
+        case Tier():
+            return f"posting={row.posting} ordinal={row.ordinal}"
+
+
+def _until(facts: bytes | None) -> int | None:
+    try:
+        until = _hold_facts(facts or b"{}").until
+    except DecodeError:
+        return None
+    return None if until is None else (until - _YEAR_2000) // timedelta(microseconds=1)

@@ -1,0 +1,71 @@
+"""One of the audit's processes: its own connection, which sees the ledger as of the snapshot that all of them share."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Mapping
+from multiprocessing import parent_process
+
+from asyncpg import Connection
+from msgspec import Struct
+
+from loyalty.audit.check import check_range
+from loyalty.audit.findings import Part
+from loyalty.audit.rows import read_range
+from loyalty.db.connect import connect_owner
+
+Range = tuple[int, int, int]
+"""Shard, first and last account."""
+
+
+class Frame(Struct, frozen=True):
+    """What every process needs to know. `snapshot`: exported by a transaction that outlives them."""
+
+    database_url: str
+    snapshot: str
+    ranks: Mapping[str, int]
+    versions: int
+
+
+class _Process:
+    loop: asyncio.AbstractEventLoop
+    connection: Connection
+    frame: Frame
+
+
+async def open_view(database_url: str, snapshot: str | None = None) -> Connection:
+    """A connection in a transaction that reads one state of the database for as long as it lasts."""
+    connection = await connect_owner(database_url, application_name="loyalty audit")
+    await connection.execute("begin isolation level repeatable read, read only")
+    if snapshot is not None:
+        await connection.execute(f"set transaction snapshot '{snapshot}'")
+    await connection.execute("set local jit = off; set local idle_in_transaction_session_timeout = 0")
+    return connection
+
+
+async def check(connection: Connection, frame: Frame, where: Range) -> Part:
+    """Reads and checks one range."""
+    return check_range(await read_range(connection, *where), frame.ranks, frame.versions)
+
+
+def start(frame: Frame) -> None:
+    """Readies this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _Process.loop = asyncio.new_event_loop()
+    _Process.frame = frame
+    _Process.connection = _Process.loop.run_until_complete(open_view(frame.database_url, frame.snapshot))
+
+
+def check_here(where: Range) -> Part:
+    """Reads and checks one range in this process."""
+    return _Process.loop.run_until_complete(check(_Process.connection, _Process.frame, where))
+
+
+def _end_with_parent() -> None:
+    """An open transaction keeps the database from cleaning up: it must not outlive a parent that was killed."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
