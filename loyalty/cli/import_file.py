@@ -86,8 +86,8 @@ def import_file(
     async def work(url: str) -> int:
         from loyalty.currency import minor_digits
         from loyalty.engine.engine import Engine
-        from loyalty.importing.members import import_members
         from loyalty.importing.post import Options, import_documents
+        from loyalty.importing.post_members import import_members
 
         started = time.monotonic()
         engine = await Engine.open(url)

@@ -3,30 +3,23 @@
 Several rows of one member give several opening lots; what one row says of the person, others may leave out.
 """
 
-import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
-from itertools import islice
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from loyalty.engine.engine import Engine
-from loyalty.engine.validate import validate
-from loyalty.errors import InvalidRequest, LoyaltyError, MemberExists
 from loyalty.importing import values
-from loyalty.importing.post import CHUNK, Options, Progress
 from loyalty.importing.source import MEMBER_COLUMNS, Row, Source
-from loyalty.importing.stage import MEMBER, Stage, Unit
-from loyalty.importing.summary import Summary, refusal
+from loyalty.importing.stage import Unit
 from loyalty.importing.values import BadRowError, Rejected
-from loyalty.members.enrol import enrol_many
-from loyalty.types import Adjustment, Enrolment, OpeningTier
+from loyalty.types import Adjustment, Enrolment
 
 REASON = "opening balance"
 _PLACE = {name: place for place, name in enumerate(MEMBER_COLUMNS)}
-_KEY = len(MEMBER_COLUMNS)
+KEY = len(MEMBER_COLUMNS)
+"""The place of what a member is known by, in the rows of `keyed_rows`."""
 _NAMES = ("member_id", "phone", "card", "email", "ext")
 _PERSON = (*_NAMES, "name", "birthday", "channel", "enrolled_at")
 _POINTS, _EXPIRES = _PLACE["points"], _PLACE["expires_at"]
@@ -79,84 +72,13 @@ def read_member(unit: Unit, zone: tzinfo | None) -> Joining | Rejected:
         return Rejected(bad.reason, bad.detail, lines)
 
 
-async def import_members(engine: Engine, source: Source, options: Options, progress: Progress) -> Summary:
-    """Import a file of members; returns what became of it. Done twice it doubles nothing."""
-    summary = Summary()
-    stage = Stage(options.zone)
-
-    def fill() -> None:
-        stage.add(_keyed(source), kind=MEMBER, key=_KEY, progress=lambda rows: progress("read", rows, 0))
-        stage.gather()
-
-    await asyncio.to_thread(fill)
-    summary.rows, summary.documents = stage.rows, stage.documents
-    units = stage.take()
-    done = 0
-    while chunk := list(islice(units, CHUNK)):
-        joining = []
-        for unit in chunk:
-            read = read_member(unit, options.zone)
-            if isinstance(read, Rejected):
-                summary.reject(read)
-            else:
-                joining.append(read)
-        await _post(engine, joining, summary)
-        done += len(chunk)
-        progress("posted", done, stage.units)
-    return summary
-
-
-async def _post(engine: Engine, joining: list[Joining], summary: Summary) -> None:
-    outcomes = await enrol_many(engine.pool, [one.enrolment for one in joining], await engine.now())
-    requests: list[OpeningTier | Adjustment] = []
-    of: list[tuple[str, list[int]]] = []
-    for one, enrolled in zip(joining, outcomes, strict=True):
-        if isinstance(enrolled, MemberExists):
-            detail = f"{enrolled.detail} Import members before their purchases; mend or leave out this one."
-            summary.reject(Rejected(enrolled.code, detail, one.lines))
-            continue
-        if isinstance(enrolled, LoyaltyError):
-            summary.reject(refusal(enrolled, one.lines))
-            continue
-        summary.took("members", replayed=not enrolled.created)
-        if one.tier is not None and one.tier_since is not None:
-            requests.append(OpeningTier(enrolled.member_id, one.tier, one.tier_since, one.tier_valid_until))
-            of.append(("tiers", one.lines))
-        for lot in one.lots:
-            requests.append(opening(enrolled.member_id, lot))
-            of.append(("opening lots", lot.lines))
-    answers = await engine.submit_many(_valid(requests, of, summary)) if requests else []
-    for (what, lines), answer in zip(of, answers, strict=True):
-        if isinstance(answer, LoyaltyError):
-            summary.reject(refusal(answer, lines))
-        else:
-            summary.took(what, replayed=answer.replayed)
-
-
 def opening(member_id: str, lot: OpeningLot) -> Adjustment:
     """The adjustment that grants an opening lot. Its id says whose and until when, so that twice is once."""
     until = "never" if lot.expires_at is None else f"{lot.expires_at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
     return Adjustment(f"opening/{member_id}/{until}", member_id, lot.points, REASON, lot.expires_at)
 
 
-def _valid(
-    requests: list[OpeningTier | Adjustment], of: list[tuple[str, list[int]]], summary: Summary
-) -> list[OpeningTier | Adjustment]:
-    """The requests that mean something; the others are rejected and leave both lists."""
-    good, good_of = [], []
-    for request, (what, lines) in zip(requests, of, strict=True):
-        try:
-            validate(request)
-        except InvalidRequest as invalid:
-            summary.reject(refusal(invalid, lines))
-        else:
-            good.append(request)
-            good_of.append((what, lines))
-    of[:] = good_of
-    return good
-
-
-def _keyed(source: Source) -> Iterator[Row]:
+def keyed_rows(source: Source) -> Iterator[Row]:
     """The rows with what their member is known by: the first of its names that is given."""
     for row in source.rows(MEMBER_COLUMNS):
         key = next((f"{place}:{row[place]}" for place in range(len(_NAMES)) if row[place]), "")

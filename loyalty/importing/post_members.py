@@ -1,0 +1,87 @@
+"""Files of members, enrolled and given their tiers and opening lots. Done twice it doubles nothing."""
+
+import asyncio
+from itertools import islice
+
+from loyalty.engine.engine import Engine
+from loyalty.engine.validate import validate
+from loyalty.errors import InvalidRequest, LoyaltyError, MemberExists
+from loyalty.importing.members import KEY, Joining, keyed_rows, opening, read_member
+from loyalty.importing.post import CHUNK, Options, Progress
+from loyalty.importing.source import Source
+from loyalty.importing.stage import MEMBER, Stage
+from loyalty.importing.summary import Summary, refusal
+from loyalty.importing.values import Rejected
+from loyalty.members.enrol import enrol_many
+from loyalty.types import Adjustment, OpeningTier
+
+
+async def import_members(engine: Engine, source: Source, options: Options, progress: Progress) -> Summary:
+    """Import a file of members; returns what became of it."""
+    summary = Summary()
+    stage = Stage(options.zone)
+
+    def fill() -> None:
+        stage.add(keyed_rows(source), kind=MEMBER, key=KEY, progress=lambda rows: progress("read", rows, 0))
+        stage.gather()
+
+    await asyncio.to_thread(fill)
+    summary.rows, summary.documents = stage.rows, stage.documents
+    units = stage.take()
+    done = 0
+    while chunk := list(islice(units, CHUNK)):
+        joining = []
+        for unit in chunk:
+            read = read_member(unit, options.zone)
+            if isinstance(read, Rejected):
+                summary.reject(read)
+            else:
+                joining.append(read)
+        await _post(engine, joining, summary)
+        done += len(chunk)
+        progress("posted", done, stage.units)
+    return summary
+
+
+async def _post(engine: Engine, joining: list[Joining], summary: Summary) -> None:
+    outcomes = await enrol_many(engine.pool, [one.enrolment for one in joining], await engine.now())
+    requests: list[OpeningTier | Adjustment] = []
+    of: list[tuple[str, list[int]]] = []
+    for one, enrolled in zip(joining, outcomes, strict=True):
+        if isinstance(enrolled, MemberExists):
+            detail = f"{enrolled.detail} Import members before their purchases; mend or leave out this one."
+            summary.reject(Rejected(enrolled.code, detail, one.lines))
+            continue
+        if isinstance(enrolled, LoyaltyError):
+            summary.reject(refusal(enrolled, one.lines))
+            continue
+        summary.took("members", replayed=not enrolled.created)
+        if one.tier is not None and one.tier_since is not None:
+            requests.append(OpeningTier(enrolled.member_id, one.tier, one.tier_since, one.tier_valid_until))
+            of.append(("tiers", one.lines))
+        for lot in one.lots:
+            requests.append(opening(enrolled.member_id, lot))
+            of.append(("opening lots", lot.lines))
+    answers = await engine.submit_many(_valid(requests, of, summary)) if requests else []
+    for (what, lines), answer in zip(of, answers, strict=True):
+        if isinstance(answer, LoyaltyError):
+            summary.reject(refusal(answer, lines))
+        else:
+            summary.took(what, replayed=answer.replayed)
+
+
+def _valid(
+    requests: list[OpeningTier | Adjustment], of: list[tuple[str, list[int]]], summary: Summary
+) -> list[OpeningTier | Adjustment]:
+    """The requests that mean something; the others are rejected and leave both lists."""
+    good, good_of = [], []
+    for request, (what, lines) in zip(requests, of, strict=True):
+        try:
+            validate(request)
+        except InvalidRequest as invalid:
+            summary.reject(refusal(invalid, lines))
+        else:
+            good.append(request)
+            good_of.append((what, lines))
+    of[:] = good_of
+    return good
