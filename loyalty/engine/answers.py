@@ -1,9 +1,14 @@
 """What the engine answers, as values. Encoded once, stored with the posting, and given again byte for byte."""
 
 from datetime import datetime
+from typing import Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.json import Encoder
+
+from loyalty.program.model import Benefits
+from loyalty.rules.award import Explained
+from loyalty.types import PurchaseLine, PurchaseRedemption
 
 encode = Encoder(order=None).encode
 
@@ -29,15 +34,6 @@ class BalanceAnswer(Struct, frozen=True):
     held: int
     pending: int
     debt: int
-
-
-class Explained(Struct, frozen=True):
-    """One rule's exact share (of one line). `points` is a decimal where it ends, else a fraction."""
-
-    rule: str
-    points: str
-    line: int | UnsetType = UNSET
-    note: str | UnsetType = UNSET
 
 
 class TierAnswer(Struct, frozen=True):
@@ -122,3 +118,183 @@ class Quote(Receipt, frozen=True, kw_only=True):
     """The receipt that a purchase would get, and the most points that may be redeemed on it. Nothing is written."""
 
     max_points: int
+
+
+class Expiring(Struct, frozen=True):
+    """Points that die at an instant, if they are not spent before."""
+
+    points: int
+    expires_at: datetime
+
+
+class OpenHold(Struct, frozen=True):
+    redemption_id: str
+    points: int
+    until: datetime
+
+
+class Balance(Struct, frozen=True):
+    """An account at an instant. `amount` is what `available` is worth; `expiring` covers the next 90 days."""
+
+    member_id: str
+    as_of: datetime
+    balance: int
+    available: int
+    held: int
+    pending: int
+    debt: int
+    amount: int
+    lots: list[LotAnswer]
+    expiring: list[Expiring]
+    holds: list[OpenHold]
+    tier: str
+
+
+class EntryAnswer(Struct, frozen=True, omit_defaults=True):
+    """One entry: points moved, and what moved them."""
+
+    seq: int
+    kind: str
+    points: int
+    balance_after: int
+    occurred_at: datetime
+    recorded_at: datetime
+    purchase_id: str | None = None
+    return_id: str | None = None
+    redemption_id: str | None = None
+    reversal_id: str | None = None
+    adjustment_id: str | None = None
+    reason: str | None = None
+
+
+class EntryPage(Struct, frozen=True):
+    """`next_cursor` is null on the last page."""
+
+    entries: list[EntryAnswer]
+    next_cursor: str | None
+
+
+class PurchaseSummary(Struct, frozen=True):
+    purchase_id: str
+    occurred_at: datetime
+    recorded_at: datetime
+    channel: str
+    store: str | None
+    total_amount: int
+    points_earned: int
+    points_redeemed: int
+
+
+class PurchasePage(Struct, frozen=True):
+    purchases: list[PurchaseSummary]
+    next_cursor: str | None
+
+
+class PurchaseRecord(Struct, frozen=True):
+    """What was recorded of a purchase: as it was sent (lines numbered), what it was judged by, and its receipts.
+
+    `judged_tier` is the tier that the rules saw; `returns` are the receipts of its returns, oldest first.
+    """
+
+    purchase_id: str
+    member_id: str
+    occurred_at: datetime
+    recorded_at: datetime
+    channel: str
+    store: str | None
+    terminal: str | None
+    lines: tuple[PurchaseLine, ...]
+    redemption: PurchaseRedemption | None
+    total_amount: int
+    program_version: int
+    judged_tier: str
+    points_earned: int
+    points_kept: int
+    explain: list[Explained]
+    rounding: str
+    receipt: Receipt
+    returns: list[ReturnReceipt]
+
+
+class RedemptionRecord(Struct, frozen=True, omit_defaults=True):
+    """A redemption as it stands now. `points` and `amount` are what was captured, or what is or was held."""
+
+    redemption_id: str
+    member_id: str
+    status: Literal["held", "captured", "released", "timed_out", "reversed"]
+    points: int
+    amount: int
+    occurred_at: datetime
+    recorded_at: datetime
+    until: datetime | None = None
+    purchase_id: str | None = None
+    points_reversed: int = 0
+
+
+class QualifyingAnswer(Struct, frozen=True):
+    """What the window that ends now holds."""
+
+    spend_amount: int
+    visits: int
+    from_: datetime = field(name="from")
+
+
+class NextTier(Struct, frozen=True):
+    """What the next tier still needs; null is not asked for. `need`: any of it or all of it."""
+
+    tier: str
+    spend_amount: int | None
+    visits: int | None
+    need: Literal["any", "all"]
+
+
+class TierPeriod(Struct, frozen=True):
+    tier: str
+    from_: datetime = field(name="from")
+    until: datetime | None = None
+    reason: str = ""
+
+
+class TierStanding(Struct, frozen=True):
+    """Where a member stands. `next` is null at the top, `valid_until` in the lowest tier."""
+
+    tier: str
+    since: datetime
+    valid_until: datetime | None
+    qualifying: QualifyingAnswer
+    next: NextTier | None
+    benefits: Benefits
+    history: list[TierPeriod]
+
+
+class LiabilityPart(Struct, frozen=True, omit_defaults=True):
+    """Outstanding points of one tier, or of one month of expiry (`2026-12`; null: without a date)."""
+
+    points: int
+    amount: int
+    tier: str | None = None
+    month: str | None = None
+
+
+class Liability(Struct, frozen=True):
+    """What the retailer owes in points, and the sums that prove it.
+
+    outstanding = sum of by_tier = sum of by_expiry + held; balance = outstanding - debt
+    = issued + adjusted - redeemed - expired. `amount` is what the points are worth at the program's rate.
+    """
+
+    as_of: datetime
+    currency: str
+    members: int
+    outstanding: int
+    amount: int
+    held: int
+    debt: int
+    balance: int
+    issued: int
+    redeemed: int
+    expired: int
+    adjusted: int
+    by_tier: list[LiabilityPart]
+    by_expiry: list[LiabilityPart]
+    proven: bool

@@ -3,7 +3,7 @@
 API and CLI call it after decoding, so that the engine is only given requests that mean something.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -103,10 +103,7 @@ def _lines(lines: tuple[PurchaseLine, ...], errors: list[FieldError]) -> None:
             _quantity(f"lines[{index}].quantity", line.quantity, errors)
     if total > MAX_AMOUNT:
         errors.append(FieldError("lines", f"add up to {total}; at most {MAX_AMOUNT} (2^53) can be recorded"))
-    _numbers_given_once(
-        (index + 1 if line.line is None else line.line for index, line in enumerate(lines)),
-        errors,
-    )
+    _numbers_given_once([line.line for line in lines], errors)
 
 
 def _return_lines(request: Return, errors: list[FieldError]) -> None:
@@ -119,7 +116,7 @@ def _return_lines(request: Return, errors: list[FieldError]) -> None:
         return
     for index, line in enumerate(request.lines):
         _return_line(f"lines[{index}]", line, errors)
-    _numbers_given_once((line.line for line in request.lines), errors)
+    _numbers_given_once([line.line for line in request.lines], errors)
 
 
 def _return_line(path: str, line: ReturnLine, errors: list[FieldError]) -> None:
@@ -127,9 +124,11 @@ def _return_line(path: str, line: ReturnLine, errors: list[FieldError]) -> None:
         _quantity(f"{path}.quantity", line.quantity, errors)
 
 
-def _numbers_given_once(numbers: Iterable[int], errors: list[FieldError]) -> None:
+def _numbers_given_once(numbers: Sequence[int | None], errors: list[FieldError]) -> None:
     seen: set[int] = set()
     for index, number in enumerate(numbers):
+        if number is None:
+            continue
         if number in seen:
             errors.append(FieldError(f"lines[{index}].line", f"{number} stands for another line already"))
         seen.add(number)

@@ -116,11 +116,7 @@ async def lock_accounts(
     for lot in row["lots"] or ():
         account, *fields = lot
         lots[account].append(OpenLot(*fields))
-    uses = _used_lots(row["hold_uses"] or ())
-    holds: dict[int, list[Hold]] = defaultdict(list)
-    for hold in row["holds"] or ():
-        account, redemption_id, posting, points, until = hold
-        holds[account].append(Hold(redemption_id, posting, points, until, uses[account, posting]))
+    holds = _holds(row["holds"] or (), row["hold_uses"] or ())
     counted: dict[int, list[CounterRow]] = defaultdict(list)
     for counter in row["counters"] or ():
         counted[counter["account"]].append(CounterRow(*counter))
@@ -136,6 +132,19 @@ async def lock_accounts(
             for found in row["found"] or ()
         },
     )
+
+
+async def read_accounts(connection: Connection, shard: int, accounts: Sequence[int]) -> Locked:
+    """Accounts as they stand, with all open lots and holds, of one snapshot and without a lock."""
+    rows = await connection.fetch("select * from read_accounts($1, $2)", shard, accounts)
+    locked = Locked(await ledger_now(connection) if not rows else rows[0]["now"], 0, {}, {}, {}, {}, {})
+    for row in rows:
+        head = Head(*row["head"])
+        locked.program_version = row["program_version"] or 0
+        locked.heads[head.account] = head
+        locked.lots[head.account] = [OpenLot(*tuple(lot)[1:]) for lot in row["lots"] or ()]
+        locked.holds[head.account] = _holds(row["holds"] or (), row["hold_uses"] or ())[head.account]
+    return locked
 
 
 async def post(
@@ -205,6 +214,15 @@ async def tier_changes(connection: Connection, shard: int, accounts: Sequence[in
     for row in await connection.fetch(query("tier_changes"), shard, accounts):
         found[row["account"]].append(TierRow(*row))
     return found
+
+
+def _holds(rows: Iterable[Record], used: Iterable[Record]) -> dict[int, list[Hold]]:
+    uses = _used_lots(used)
+    holds: dict[int, list[Hold]] = defaultdict(list)
+    for row in rows:
+        account, redemption_id, posting, points, until = row
+        holds[account].append(Hold(redemption_id, posting, points, until, uses[account, posting]))
+    return holds
 
 
 def _used_lots(rows: Iterable[Record]) -> dict[tuple[int, int], list[UsedLot]]:

@@ -1,0 +1,296 @@
+"""One batch: resolve, lock, decide, post, commit. The only write path; a single request is a batch of one.
+
+Answers are set after the commit. What goes wrong with a batch as a whole sends its items through one by one, so that a
+poisoned item spoils no other; a lost connection leaves the outcome unknown, and the same ids are asked again.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import asyncpg
+import structlog
+
+from loyalty.engine.answers import Answer
+from loyalty.engine.context import Context
+from loyalty.engine.decide import decide
+from loyalty.engine.due import post_due
+from loyalty.engine.loading import load_context
+from loyalty.engine.requests import Addressed, address, fingerprint, normalised, recorded_form
+from loyalty.errors import (
+    IdConflict,
+    Internal,
+    LoyaltyError,
+    Overloaded,
+    UnknownMember,
+    UnknownPurchase,
+    UnknownRedemption,
+)
+from loyalty.ledger import store
+from loyalty.ledger.store import Recorded, RequestKey, Where
+from loyalty.members.identity import Name, parse_reference
+from loyalty.types import Purchase, Request
+
+if TYPE_CHECKING:
+    from loyalty.engine.engine import Engine
+
+log = structlog.get_logger()
+
+RETRY_AFTER_SECONDS = 1
+SETTLE_SECONDS = 20.0
+"""How long an unknown outcome is asked for again before the client is told to."""
+ATTEMPTS = 50
+"""How often a batch that met a conflict is decided again."""
+
+LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    ConnectionError,
+    OSError,
+    asyncio.TimeoutError,
+)
+"""The connection is gone: whether the commit happened is unknown."""
+BUSY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.TooManyConnectionsError)
+CONFLICT = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+
+class Poisoned(Exception):
+    """An item failed after it had moved something: the batch is decided again, one by one."""
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """One request on its way through."""
+
+    request: Request
+    address: Addressed = field(init=False)
+    name: Name | None = None
+    normal: Request = field(init=False)
+    fingerprint: bytes = field(init=False)
+    where: Where | None = None
+    outcome: Answer | LoyaltyError | None = None
+
+    def prepare(self) -> None:
+        """Its one form, and what to look for. A request that has none is refused here."""
+        try:
+            self.address = address(self.request)
+            if self.address.member is not None:
+                self.name = parse_reference(self.address.member)
+            self.normal = normalised(self.request)
+            self.fingerprint = fingerprint(recorded_form(self.normal))
+        except LoyaltyError as error:
+            self.outcome = error
+
+
+async def run_batch(engine: "Engine", items: Sequence[Item]) -> None:
+    """Runs items in order and sets their outcomes. Never raises for what is wrong with an item."""
+    for item in items:
+        if item.outcome is None:
+            item.prepare()
+    await _run([item for item in items if item.outcome is None], engine)
+
+
+async def _run(items: list[Item], engine: "Engine") -> None:
+    loop = asyncio.get_running_loop()
+    give_up_at = loop.time() + SETTLE_SECONDS
+    pause = 0.02
+    for attempt in range(ATTEMPTS):
+        todo = [item for item in items if item.outcome is None]
+        if not todo:
+            return
+        try:
+            await _attempt(engine, todo)
+            return
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == "LY003" and attempt < ATTEMPTS - 1:
+                continue
+            if isinstance(error, LOST):
+                log.warning("connection_lost", error=repr(error))
+            elif isinstance(error, BUSY):
+                _set(todo, Overloaded("This account is busy with another request. Try again.", retry_after=RETRY_AFTER_SECONDS))
+                return
+            elif len(todo) > 1:
+                await _one_by_one(engine, todo, error)
+                return
+            elif not isinstance(error, CONFLICT):
+                _fail(todo, error)
+                return
+        except LOST as error:
+            if isinstance(error, ValueError):
+                # asyncpg reports a value that it cannot encode as an InterfaceError too.
+                if len(todo) == 1:
+                    _fail(todo, error)
+                else:
+                    await _one_by_one(engine, todo, error)
+                return
+            log.warning("connection_lost", error=repr(error))
+        except Exception as error:
+            if len(todo) == 1:
+                _fail(todo, error)
+            else:
+                await _one_by_one(engine, todo, error)
+            return
+        if loop.time() + pause > give_up_at:
+            break
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 1.0)
+    _set(
+        [item for item in items if item.outcome is None],
+        Overloaded(
+            "The ledger cannot be reached just now. Send the same request again, with the same id.",
+            retry_after=RETRY_AFTER_SECONDS,
+        ),
+    )
+
+
+async def _one_by_one(engine: "Engine", items: list[Item], error: Exception) -> None:
+    log.warning("batch_split", items=len(items), error=repr(error))
+    for item in items:
+        await _run([item], engine)
+
+
+def _set(items: Sequence[Item], outcome: Answer | LoyaltyError) -> None:
+    for item in items:
+        item.outcome = outcome
+
+
+def _fail(items: Sequence[Item], error: Exception) -> None:
+    log.error("request_failed", exc_info=error, kinds=[type(item.request).__name__ for item in items])
+    _set(items, Internal("Something went wrong on our side. Nothing was changed; the incident was logged."))
+
+
+async def _attempt(engine: "Engine", items: list[Item]) -> None:
+    async with engine.pool.acquire() as connection:
+        todo = await resolve(engine, connection, items)
+        by_shard: dict[int, list[Item]] = defaultdict(list)
+        for item in todo:
+            assert item.where is not None
+            by_shard[item.where[0]].append(item)
+        for shard in sorted(by_shard):
+            await _run_shard(engine, connection, shard, by_shard[shard])
+
+
+async def resolve(engine: "Engine", connection: asyncpg.Connection, items: list[Item]) -> list[Item]:
+    """Finds each item's account; answers what was recorded before. Returns the items that are left to do."""
+    names = list({item.name for item in items if item.name is not None})
+    keys = list({key for item in items for key in _keys(item)})
+    members = await store.find_members(connection, names) if names else {}
+    found = await store.find_requests(connection, engine.shards, keys) if keys else {}
+    coming: dict[RequestKey, Where] = {}
+    todo = []
+    for item in items:
+        own = item.address.key
+        where = members.get(item.name) if item.name is not None else None
+        if own is not None and own in found:
+            item.outcome = replay(found[own], item, where)
+            continue
+        if item.address.subject is not None:
+            subject = found.get(item.address.subject)
+            where = (subject.shard, subject.account) if subject else coming.get(item.address.subject)
+        if where is None:
+            item.outcome = _unknown(item)
+            continue
+        item.where = where
+        if own is not None:
+            coming.setdefault(own, where)
+        todo.append(item)
+    return todo
+
+
+def _keys(item: Item) -> list[RequestKey]:
+    keys = [key for key in (item.address.key, item.address.subject) if key is not None]
+    if isinstance(item.request, Purchase) and item.request.redemption is not None:
+        keys.append(("redemption", item.request.redemption.redemption_id))
+    return keys
+
+
+def _unknown(item: Item) -> LoyaltyError:
+    subject = item.address.subject
+    if subject is None:
+        return UnknownMember(f"No member is called {item.address.member}. Enrol the member first.")
+    if subject[0] == "purchase":
+        return UnknownPurchase(f"No purchase {subject[1]} is recorded. If it is on its way, send this again later.")
+    return UnknownRedemption(f"No redemption {subject[1]} is recorded.")
+
+
+def replay(recorded: Recorded, item: Item, where: Where | None) -> Answer | LoyaltyError:
+    """What is said to a request whose id is recorded: the answer of then, or that the id meant something else."""
+    same_account = where is None or where[1] == recorded.account
+    if same_account and recorded.fingerprint == item.fingerprint:
+        return Answer(recorded.answer, replayed=True)
+    assert item.address.key is not None
+    kind, id = item.address.key
+    return IdConflict(
+        f"The {kind} id {id} was used before, for something else. Nothing was changed. Use an id of its own, or send"
+        " the first request again unchanged."
+    )
+
+
+async def _run_shard(engine: "Engine", connection: asyncpg.Connection, shard: int, items: list[Item]) -> None:
+    """Locks, decides, posts and commits the items of one shard; sets outcomes after the commit."""
+    async with connection.transaction():
+        context, outcomes = await decide_items(engine, connection, shard, items)
+        heads = [
+            book.head_row()
+            for book in context.books.values()
+            if book.head.number != book.was_number
+            or (book.head.due_at is not None and book.head.due_at <= book.recorded_at)
+        ]
+        if heads:
+            await store.post(connection, shard, heads, context.journal, context.counter_rows(), context.budget_rows())
+    for item, outcome in zip(items, outcomes, strict=True):
+        item.outcome = outcome
+
+
+async def decide_items(
+    engine: "Engine", connection: asyncpg.Connection, shard: int, items: list[Item]
+) -> tuple[Context, list[Answer | LoyaltyError]]:
+    """Locks the items' accounts and decides one after another, what is due first. Nothing is written."""
+    accounts: dict[int, bool] = {}
+    owners = []
+    for item in items:
+        assert item.where is not None
+        account = item.where[1]
+        owners.append(account)
+        accounts[account] = accounts.get(account, False) or item.address.needs_lots
+    keys = list({key for item in items for key in _keys(item)})
+    requests = [item.normal for item in items]
+    context, found = await load_context(engine, connection, shard, accounts, keys, requests, owners)
+    for book in context.books.values():
+        if book.head.due_at is not None and book.head.due_at <= book.recorded_at:
+            post_due(context, book, book.recorded_at)
+    return context, [_outcome(context, found, item) for item in items]
+
+
+def _outcome(context: Context, found: dict[RequestKey, Recorded], item: Item) -> Answer | LoyaltyError:
+    assert item.where is not None
+    own, account = item.address.key, item.where[1]
+    if own is not None and own in found:
+        return replay(found[own], item, item.where)
+    book = context.books[account]
+    number = book.head.number
+    if isinstance(item.request, Purchase) and item.request.redemption is not None:
+        taken = found.get(("redemption", item.request.redemption.redemption_id))
+        if taken is not None and taken.account != account:
+            return IdConflict(
+                f"Redemption {item.request.redemption.redemption_id} belongs to another member. Use an id of its own."
+            )
+    try:
+        body, replayed = decide(context, book, item.normal, item.fingerprint, own)
+    except LoyaltyError as error:
+        if book.head.number != number:
+            raise Poisoned from error
+        return error
+    if book.head.tier_verdict_at is not None and book.head.tier_verdict_at <= book.recorded_at:
+        # A late promotion may have run out already.
+        post_due(context, book, book.recorded_at)
+    if own is not None:
+        found[own] = Recorded(item.where[0], account, item.fingerprint, body)
+    return Answer(body, replayed)
+

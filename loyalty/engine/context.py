@@ -1,0 +1,123 @@
+"""What the decisions of one batch see: the clock, the programs, the locked books, and what was read for them."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from loyalty.engine.answers import BalanceAnswer
+from loyalty.engine.programs import Programs, ProgramVersion
+from loyalty.errors import FutureTime
+from loyalty.ledger.book import Book, Journal, UsedLot
+from loyalty.ledger.life import Life, restored_expiry
+from loyalty.ledger.rows import EVER, BudgetRow, CounterRow, PostingRow
+from loyalty.ledger.store import SubjectPosting
+from loyalty.rules.facts import Used
+from loyalty.tiers.model import Change, Qualifying
+
+AHEAD = timedelta(minutes=5)
+"""How far a till's clock may be ahead of the ledger's."""
+
+
+@dataclass(slots=True)
+class Context:
+    """One batch of one shard, under its locks.
+
+    subjects: postings about (account, id) pairs that requests name. uses: lots that a posting redeemed or held.
+    rows, history: what counts for tiers, of the accounts where it may matter. counted, budgets: use of limited rules.
+    """
+
+    now: datetime
+    programs: Programs
+    journal: Journal = field(default_factory=Journal)
+    books: dict[int, Book] = field(default_factory=dict)
+    subjects: dict[tuple[int, str], list[SubjectPosting]] = field(default_factory=dict)
+    uses: dict[tuple[int, int], list[UsedLot]] = field(default_factory=dict)
+    rows: dict[int, list[Qualifying]] = field(default_factory=dict)
+    history: dict[int, list[Change]] = field(default_factory=dict)
+    birthdays: dict[int, date] = field(default_factory=dict)
+    counted: dict[tuple[int, str, date], tuple[int, int]] = field(default_factory=dict)
+    budgets: dict[str, int] = field(default_factory=dict)
+    counter_changes: dict[tuple[int, str, date], tuple[int, int]] = field(default_factory=lambda: defaultdict(lambda: (0, 0)))
+    budget_changes: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def check_time(self, occurred_at: datetime) -> None:
+        """Refuses what lies more than five minutes ahead of the ledger's clock."""
+        if occurred_at > self.now + AHEAD:
+            raise FutureTime(
+                f"occurred_at {occurred_at.isoformat()} is more than 5 minutes ahead of the ledger's clock"
+                f" ({self.now.isoformat()}). Check the clock of the sender.",
+                now=self.now,
+            )
+
+    def remember(self, row: PostingRow) -> None:
+        """Lets later requests of the batch find what an earlier one posted."""
+        for id in {row.id, row.subject}:
+            if id is not None and (found := self.subjects.get((row.account, id))) is not None:
+                found.append(
+                    SubjectPosting(
+                        row.account, row.number, row.kind, row.id, row.subject, row.occurred_at, row.recorded_at,
+                        row.program_version, row.qualifying_amount, row.fingerprint, row.facts or "", row.answer,
+                    )
+                )  # fmt: skip
+
+    # -- limits ----------------------------------------------------------------------------------------------------
+
+    def used(self, account: int, version: ProgramVersion, day: date) -> dict[str, Used]:
+        """How far the version's limited rules were used before."""
+        found = {}
+        for rule in version.program.rules:
+            limit = rule.limit
+            if limit is None:
+                continue
+            times, points = self.counted.get((account, rule.id, EVER), (0, 0))
+            times_day, _ = self.counted.get((account, rule.id, day), (0, 0))
+            left = None
+            if limit.budget_points is not None:
+                left = max(0, limit.budget_points - self.budgets.get(rule.id, 0))
+            found[rule.id] = Used(times, times_day, points, left)
+        return found
+
+    def charge(self, account: int, version: ProgramVersion, day: date, rule: str, times: int, points: int) -> None:
+        """Adds to (or with negative values gives back) what an account, and all of them, used of a rule."""
+        limit = next((found.limit for found in version.program.rules if found.id == rule), None)
+        if limit is None or not (times or points):
+            return
+        for key in ((account, rule, EVER), (account, rule, day)):
+            had, changed = self.counted.get(key, (0, 0)), self.counter_changes[key]
+            self.counted[key] = (had[0] + times, had[1] + points)
+            self.counter_changes[key] = (changed[0] + times, changed[1] + points)
+        if limit.budget_points is not None and points:
+            self.budgets[rule] = self.budgets.get(rule, 0) + points
+            before, _ = self.budget_changes.get(rule, (0, 0))
+            self.budget_changes[rule] = (before + points, limit.budget_points)
+
+    def counter_rows(self) -> list[CounterRow]:
+        return [
+            CounterRow(account, rule, day, times, points)
+            for (account, rule, day), (times, points) in self.counter_changes.items()
+            if times or points
+        ]
+
+    def budget_rows(self) -> list[BudgetRow]:
+        return [BudgetRow(rule, points, most) for rule, (points, most) in self.budget_changes.items() if points]
+
+    # -- lives -----------------------------------------------------------------------------------------------------
+
+    def life_given_back(self, book: Book, at: datetime, expires_at: datetime | None, idle: bool) -> Life | None:
+        """The life of points given back at `at`; None where they die at once (DESIGN, Restoring)."""
+        version = self.programs.at(at)
+        ends_at = expires_at
+        if idle:
+            ends_at = self.programs.idle_deadline(book.head.active_at or at)
+        back = restored_expiry(version.program.points, version.calendar, ends_at, at)
+        if back is not None and back <= at:
+            return None
+        if idle and back == ends_at:
+            return Life(at, None, True)
+        return Life(at, back, False)
+
+
+def balance_answer(book: Book) -> BalanceAnswer:
+    """The balance as it stands in the book."""
+    head = book.head
+    return BalanceAnswer(head.balance, book.available, head.held, book.pending, head.debt)

@@ -1,0 +1,141 @@
+"""The engine: everything that can be done with the ledger, one method a verb."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+import asyncpg
+from msgspec import Struct
+
+from loyalty.db.connect import open_pool
+from loyalty.engine import liability, past_due, quote, reads
+from loyalty.engine.answers import Answer
+from loyalty.engine.batch import Item, run_batch
+from loyalty.engine.batcher import Batcher
+from loyalty.engine.past_due import Counts, Progress
+from loyalty.engine.programs import Programs, ProgramVersion, ensure_program, load_programs, put_program
+from loyalty.errors import Internal, LoyaltyError
+from loyalty.ledger import store
+from loyalty.types import Purchase, Request, Return
+
+UPLOAD_CHUNK = 250
+"""Requests of an upload that are posted together."""
+
+
+class Engine:
+    """One process's way to the ledger. Open it with `Engine.open`, and close it."""
+
+    def __init__(self, pool: asyncpg.Pool, shards: int, programs: Programs) -> None:
+        self.pool = pool
+        self.shards = shards
+        self.programs_known = programs
+        self.batcher = Batcher(self._run)
+        self._uploads = asyncio.Semaphore(2)
+
+    @classmethod
+    async def open(cls, database_url: str, *, pool_size: int = 10) -> "Engine":
+        """Connects to a migrated database, which gets the starter program if it has none."""
+        pool = await open_pool(database_url, size=pool_size)
+        async with pool.acquire() as connection:
+            await ensure_program(connection)
+            return cls(pool, await store.shards(connection), await load_programs(connection))
+
+    async def close(self) -> None:
+        """Answers what is under way, then disconnects."""
+        await self.batcher.drain()
+        await self.pool.close()
+
+    async def _run(self, items: Sequence[Item]) -> None:
+        await run_batch(self, items)
+
+    async def submit(self, request: Request) -> Answer:
+        """Posts one request, together with its neighbours. Raises LoyaltyError if it is refused."""
+        return await self.batcher.submit(request)
+
+    async def submit_many(self, requests: Sequence[Request]) -> list[Answer | LoyaltyError]:
+        """Posts many requests in order, each whole or not at all; refused ones come back as errors in their places."""
+        outcomes: list[Answer | LoyaltyError] = []
+        for start in range(0, len(requests), UPLOAD_CHUNK):
+            items = [Item(request) for request in requests[start : start + UPLOAD_CHUNK]]
+            async with self._uploads:
+                await asyncio.shield(run_batch(self, items))
+            outcomes.extend(item.outcome or Internal("This request was not answered.") for item in items)
+        return outcomes
+
+    async def quote(self, request: Purchase | Return) -> bytes:
+        """What a purchase or a return would do, as its receipt; nothing is written."""
+        return await quote.quote(self, request)
+
+    async def now(self) -> datetime:
+        """The ledger's clock."""
+        async with self.pool.acquire() as connection:
+            return await store.ledger_now(connection)
+
+    # -- the program -----------------------------------------------------------------------------------------------
+
+    async def programs(self) -> Programs:
+        """All versions of the program, as the database has them now."""
+        async with self.pool.acquire() as connection:
+            self.programs_known = await load_programs(connection, self.programs_known)
+        return self.programs_known
+
+    async def put_program(
+        self,
+        source: str,
+        format: Literal["toml", "json"],
+        effective_from: datetime | None = None,
+        author: str | None = None,
+        note: str | None = None,
+    ) -> ProgramVersion:
+        """Adds a version of the program. Raises InvalidRequest, with its diagnostics, if it cannot be."""
+        async with self.pool.acquire() as connection:
+            version = await put_program(connection, source, format, effective_from, author, note)
+        await self.programs()
+        return version
+
+    # -- what is due -----------------------------------------------------------------------------------------------
+
+    async def expire(
+        self, through: datetime | None = None, dry_run: bool = False, progress: Progress | None = None
+    ) -> Counts:
+        """Posts everything that fell due up to `through` (at most now), in chunks that can be stopped and repeated."""
+        return await past_due.post_all_due(self, "expiry", through, dry_run, progress)
+
+    async def review_tiers(
+        self, through: datetime | None = None, dry_run: bool = False, progress: Progress | None = None
+    ) -> Counts:
+        """As `expire`, for the accounts whose tier verdict is due."""
+        return await past_due.post_all_due(self, "tier-review", through, dry_run, progress)
+
+    # -- reads -----------------------------------------------------------------------------------------------------
+
+    async def balance(
+        self, member: str, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Struct:
+        """A member's balance, lots and holds, with what is due counted as posted."""
+        return await reads.balance(self, member, as_of, known_at)
+
+    async def tier(self, member: str) -> Struct:
+        """A member's tier, how far the next one is, and the history."""
+        return await reads.tier(self, member)
+
+    async def entries(self, member: str, cursor: str | None = None, limit: int = 50) -> Struct:
+        """A member's entries, newest first."""
+        return await reads.entries(self, member, cursor, limit)
+
+    async def purchases(self, member: str, cursor: str | None = None, limit: int = 50) -> Struct:
+        """A member's purchases, newest first."""
+        return await reads.purchases(self, member, cursor, limit)
+
+    async def purchase(self, purchase_id: str) -> Struct:
+        """What was recorded of a purchase, its returns, and the explanation of every point."""
+        return await reads.purchase(self, purchase_id)
+
+    async def redemption(self, redemption_id: str) -> Struct:
+        """A redemption as it stands: held, captured, released or timed out, and what was reversed."""
+        return await reads.redemption(self, redemption_id)
+
+    async def liability(self, as_of: datetime | None = None, known_at: datetime | None = None) -> Struct:
+        """Outstanding points by tier and month of expiry, and the sums that prove them."""
+        return await liability.liability(self, as_of, known_at)

@@ -1,0 +1,112 @@
+"""What a posting records of its decision, as JSON in `posting.facts`: enough to decide it again, or to go on from it."""
+
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+from loyalty.rules.facts import Facts
+from loyalty.types import Purchase, Return, UnlinkedReturn
+
+
+class PurchaseFacts(Struct, frozen=True, omit_defaults=True):
+    """A purchase as it was judged. `points` is what it earned, `charges` what it used of limits: times and points."""
+
+    purchase: Purchase
+    judged: Facts
+    points: int
+    total_amount: int
+    metric_amount: int
+    redeemed_points: int = 0
+    redeemed_amount: int = 0
+    charges: dict[str, tuple[int, int]] = {}
+
+
+class LineBack(Struct, frozen=True, array_like=True):
+    """How much of a line has come back so far. `quantity` is exact: `2`, `0.5` or `10/3`."""
+
+    line: int
+    quantity: str
+    amount: int
+
+
+class ReturnFacts(Struct, frozen=True, omit_defaults=True):
+    """A return, and how its purchase stands after it: all that the next return of the same purchase needs."""
+
+    request: Return
+    back: list[LineBack]
+    kept_points: int
+    kept_metric_amount: int
+    returned_amount: int
+    restored_points: int
+    refunded_amount: int
+    kept_charges: dict[str, tuple[int, int]] = {}
+
+
+class UnlinkedReturnFacts(Struct, frozen=True, omit_defaults=True):
+    request: UnlinkedReturn
+    judged: Facts
+    points: int
+
+
+class RedemptionFacts(Struct, frozen=True, omit_defaults=True):
+    """Points turned into `amount`, at once or held `until`."""
+
+    points: int
+    amount: int
+    until: datetime | None = None
+
+
+class EndFacts(Struct, frozen=True, omit_defaults=True):
+    """How a hold ended: what was captured of it, what that is worth, and the purchase that it paid for, if one."""
+
+    points: int
+    amount: int
+    purchase_id: str | None = None
+
+
+class ReversalFacts(Struct, frozen=True):
+    """Points of a captured redemption given back by this posting."""
+
+    points: int
+    amount: int
+
+
+class AdjustmentFacts(Struct, frozen=True, omit_defaults=True):
+    points: int
+    reason: str
+    expires_at: datetime | None = None
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def to_text(facts: Struct) -> str:
+    return _encoder.encode(facts).decode()
+
+
+def purchase_facts(text: str) -> PurchaseFacts:
+    return _purchase.decode(text)
+
+
+def return_facts(text: str) -> ReturnFacts:
+    return _return.decode(text)
+
+
+def redemption_facts(text: str) -> RedemptionFacts:
+    return _redemption.decode(text)
+
+
+def end_facts(text: str) -> EndFacts:
+    return _end.decode(text)
+
+
+def reversal_facts(text: str) -> ReversalFacts:
+    return _reversal.decode(text)
+
+
+_purchase = msgspec.json.Decoder(PurchaseFacts)
+_return = msgspec.json.Decoder(ReturnFacts)
+_redemption = msgspec.json.Decoder(RedemptionFacts)
+_end = msgspec.json.Decoder(EndFacts)
+_reversal = msgspec.json.Decoder(ReversalFacts)

@@ -1,0 +1,124 @@
+"""The liability report: what is outstanding by tier and by month of expiry, with both sides of the books."""
+
+from collections import defaultdict
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from asyncpg import Connection
+
+from loyalty.db.sql import query
+from loyalty.engine.answers import Liability, LiabilityPart
+from loyalty.engine.due import post_due
+from loyalty.engine.loading import load_tiers, make_context, verdict_due
+from loyalty.engine.programs import ProgramVersion
+from loyalty.ledger import store
+from loyalty.rules.redeem import amount_for_points
+
+if TYPE_CHECKING:
+    from loyalty.engine.engine import Engine
+
+CHUNK = 2000
+
+
+async def liability(
+    engine: "Engine", as_of: datetime | None = None, known_at: datetime | None = None
+) -> Liability:
+    """What is owed now. Accounts with something due are worked out one by one, all others in sets."""
+    programs = await engine.programs()
+    async with engine.pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        now = await store.ledger_now(connection)
+        report = _Report(programs.at(now), now)
+        sums = await connection.fetchrow(query("liability_sums"))
+        assert sums is not None
+        report.counters.update(msgspec.json.decode(sums["by_counter"]))
+        report.members = sums["members"]
+        zone = report.version.program.time_zone.key
+        for row in await connection.fetch(query("liability_lots"), zone, now):
+            report.add(row["tier"], row["month"], row["points"], row["held"], row["debt"])
+        for shard in range(engine.shards):
+            after = 0
+            while True:
+                rows = await connection.fetch(query("due_accounts"), shard, now, after, CHUNK, "any")
+                if not rows:
+                    break
+                accounts = [row["account"] for row in rows]
+                after = accounts[-1]
+                await _add_due(engine, connection, shard, accounts, report)
+    return report.result()
+
+
+class _Report:
+    def __init__(self, version: ProgramVersion, now: datetime) -> None:
+        self.version = version
+        self.now = now
+        self.members = 0
+        self.held = 0
+        self.debt = 0
+        self.by_tier: dict[str, int] = defaultdict(int)
+        self.by_month: dict[str | None, int] = defaultdict(int)
+        self.counters: dict[str, int] = defaultdict(int)
+
+    def add(self, tier: str | None, month: str | None, points: int, held: int, debt: int) -> None:
+        self.by_tier[tier or self.version.program.tiers[0].id] += points + held
+        if points:
+            self.by_month[month] += points
+        self.held += held
+        self.debt += debt
+
+    def month(self, at: datetime | None) -> str | None:
+        return None if at is None else self.version.calendar.local(at).strftime("%Y-%m")
+
+    def result(self) -> Liability:
+        policy = self.version.program.redemption
+        outstanding = sum(self.by_tier.values())
+        issued, adjusted = self.counters["issued"], self.counters["adjusted"]
+        redeemed, expired = -self.counters["redeemed"], -self.counters["expired"]
+        balance = issued + adjusted - redeemed - expired + self.counters["merged"]
+        order = [tier.id for tier in self.version.program.tiers]
+        return Liability(
+            as_of=self.now,
+            currency=self.version.program.currency,
+            members=self.members,
+            outstanding=outstanding,
+            amount=amount_for_points(policy, outstanding),
+            held=self.held,
+            debt=self.debt,
+            balance=balance,
+            issued=issued,
+            redeemed=redeemed,
+            expired=expired,
+            adjusted=adjusted,
+            by_tier=[
+                LiabilityPart(points, amount_for_points(policy, points), tier=tier)
+                for tier, points in sorted(self.by_tier.items(), key=lambda item: order.index(item[0]))
+            ],
+            by_expiry=[
+                LiabilityPart(points, amount_for_points(policy, points), month=month)
+                for month, points in sorted(self.by_month.items(), key=lambda item: item[0] or "9999-99")
+            ],
+            proven=balance == outstanding - self.debt and sum(self.by_month.values()) + self.held == outstanding,
+        )
+
+
+async def _add_due(
+    engine: "Engine", connection: Connection, shard: int, accounts: list[int], report: _Report
+) -> None:
+    locked = await store.read_accounts(connection, shard, accounts)
+    context = make_context(engine.programs_known, locked)
+    judged = [book.account for book in context.books.values() if verdict_due(book.head, report.now)]
+    if judged:
+        await load_tiers(context, connection, shard, judged)
+    counter_of = {"earn": "issued", "clawback": "issued", "redeem": "redeemed", "restore": "redeemed"}
+    for book in context.books.values():
+        post_due(context, book, report.now)
+        first = True
+        for lot in book.lots.values():
+            ends_at = lot.expires_at
+            held, debt = (book.head.held, book.head.debt) if first else (0, 0)
+            report.add(book.head.tier, report.month(ends_at), lot.remaining, held, debt)
+            first = False
+        if first:
+            report.add(book.head.tier, None, 0, book.head.held, book.head.debt)
+    for entry in context.journal.entries:
+        report.counters[counter_of.get(entry.kind, "expired")] += entry.points

@@ -1,0 +1,166 @@
+"""Locks accounts and reads everything that the decisions of a batch need: one round trip for purchases, a few more
+for what refers to earlier postings or may change a tier."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from loyalty.db.sql import query
+from loyalty.engine.context import Context
+from loyalty.engine.facts import purchase_facts
+from loyalty.engine.programs_known import Programs, load_programs
+from loyalty.engine.redeem import paid_purchase
+from loyalty.engine.standing import may_promote, standing_of_head
+from loyalty.ledger import store
+from loyalty.ledger.book import Book, Head
+from loyalty.ledger.rows import TierRow
+from loyalty.ledger.store import Locked, Recorded, RequestKey
+from loyalty.tiers.model import Change, Qualifying
+from loyalty.types import Capture, OpeningTier, Purchase, Release, Request, Return, Reversal, UnlinkedReturn
+
+if TYPE_CHECKING:
+    from loyalty.engine.engine import Engine
+
+
+async def load_context(
+    engine: "Engine",
+    connection: asyncpg.Connection,
+    shard: int,
+    accounts: dict[int, bool],
+    keys: Sequence[RequestKey],
+    requests: Sequence[Request],
+    owners: Sequence[int],
+) -> tuple[Context, dict[RequestKey, Recorded]]:
+    """Locks accounts and makes the context; `owners` are the accounts of `requests`, one by one."""
+    counters = engine.programs_known.limited()
+    locked = await store.lock_accounts(connection, shard, accounts, keys, counters=counters)
+    if locked.program_version != engine.programs_known.newest:
+        engine.programs_known = await load_programs(connection, engine.programs_known)
+        if engine.programs_known.limited() and not counters:
+            locked = await store.lock_accounts(connection, shard, accounts, keys, counters=True)
+    context = make_context(engine.programs_known, locked)
+    await _load_subjects(context, connection, shard, requests, owners)
+    tiers = _may_change_tier(context, requests, owners)
+    if tiers:
+        await load_tiers(context, connection, shard, tiers)
+    if engine.programs_known.limited():
+        for row in await connection.fetch(query("budgets"), shard):
+            context.budgets[row["rule"]] = row["points"]
+    if any(version.needs.birthday for version in engine.programs_known.all):
+        for row in await connection.fetch(query("birthdays"), list(accounts)):
+            context.birthdays[row["account"]] = row["birthday"]
+    return context, locked.found
+
+
+def make_context(programs: Programs, locked: Locked) -> Context:
+    """The books of locked accounts, and what they used of limited rules."""
+    context = Context(locked.now, programs)
+    for account, head in locked.heads.items():
+        context.books[account] = Book(
+            head,
+            locked.lots.get(account, ()),
+            locked.holds.get(account, ()),
+            locked.now,
+            programs.idle_deadline,
+            context.journal,
+        )
+        for row in locked.counters.get(account, ()):
+            context.counted[row.account, row.rule, row.day] = (row.times, row.points)
+    return context
+
+
+async def load_tiers(context: Context, connection: asyncpg.Connection, shard: int, accounts: Sequence[int]) -> None:
+    """Reads what counts for the tiers of accounts, and their histories."""
+    for account, rows in (await store.qualifying(connection, shard, accounts)).items():
+        context.rows[account] = [Qualifying(at, amount) for at, amount in rows]
+    for account, changes in (await store.tier_changes(connection, shard, accounts)).items():
+        context.history[account] = [change_of(row) for row in changes]
+
+
+def change_of(row: TierRow) -> Change:
+    """A recorded change as the tier engine reads it."""
+    return Change(
+        at=row.at,
+        tier=row.tier,
+        previous=row.previous,
+        reason=row.reason,  # type: ignore[arg-type]  # the database holds what the tier engine wrote
+        since=row.since,
+        valid_until=row.valid_until,
+        verdict_at=row.verdict_at,
+        ground_at=row.ground_at,
+    )
+
+
+def verdict_due(head: Head, at: datetime) -> bool:
+    return head.tier_verdict_at is not None and head.tier_verdict_at <= at
+
+
+def _may_change_tier(context: Context, requests: Iterable[Request], owners: Iterable[int]) -> list[int]:
+    """Accounts whose tier rows must be read: a verdict is due, a threshold may be reached, something arrived late, or
+    goods come back."""
+    wanted = {book.account for book in context.books.values() if verdict_due(book.head, book.recorded_at)}
+    amounts: dict[int, tuple[int, int]] = {}
+    one_window = context.programs.one_window()
+    for request, account in zip(requests, owners, strict=True):
+        if account in wanted:
+            continue
+        head = context.books[account].head
+        match request:
+            case Purchase():
+                at = request.occurred_at
+                version = context.programs.at(at)
+                amount, visits = amounts.get(account, (0, 0))
+                amount, visits = amount + sum(line.amount for line in request.lines), visits + 1
+                amounts[account] = amount, visits
+                late = at < head.bound_at or at < standing_of_head(version, head).since
+                if late or not one_window or may_promote(version, head, amount, visits):
+                    wanted.add(account)
+            case Return() | UnlinkedReturn() | OpeningTier():
+                wanted.add(account)
+    return sorted(wanted)
+
+
+async def _load_subjects(
+    context: Context, connection: asyncpg.Connection, shard: int, requests: Sequence[Request], owners: Sequence[int]
+) -> None:
+    """Reads the postings that requests refer to: purchases with their returns, redemptions with their endings."""
+    wanted = set()
+    for request, account in zip(requests, owners, strict=True):
+        match request:
+            case Return():
+                wanted.add((account, request.purchase_id))
+            case Capture() | Release() | Reversal():
+                wanted.add((account, request.redemption_id))
+            case Purchase() if request.redemption is not None:
+                wanted.add((account, request.redemption.redemption_id))
+    if not wanted:
+        return
+    context.subjects = await store.subjects(connection, shard, list(wanted))
+    # In one batch a purchase may be followed by its return, and the return looks for the redemption by its id.
+    further = set()
+    for request, account in zip(requests, owners, strict=True):
+        if isinstance(request, Purchase) and (account, request.purchase_id) in wanted and request.redemption:
+            further.add((account, request.redemption.redemption_id))
+    for (account, _), postings in context.subjects.items():
+        for posting in postings:
+            if posting.kind == "purchase":
+                redemption = purchase_facts(posting.facts).purchase.redemption
+                if redemption is not None:
+                    further.add((account, redemption.redemption_id))
+        purchase_id = paid_purchase(postings)
+        if purchase_id is not None:
+            further.add((account, purchase_id))
+    further -= wanted
+    if further:
+        context.subjects |= await store.subjects(connection, shard, list(further))
+    redeemed = [
+        (posting.account, posting.number)
+        for postings in context.subjects.values()
+        for posting in postings
+        if posting.kind == "redemption"
+    ]
+    if redeemed:
+        context.uses |= await store.uses_of(connection, shard, redeemed)
+

@@ -1,0 +1,99 @@
+"""The batches that ops run: everything due is posted, account by account, in chunks that never hold up the tills."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+import asyncpg
+
+from loyalty.db.sql import query
+from loyalty.engine.context import Context
+from loyalty.engine.due import NAMES, post_due
+from loyalty.engine.loading import load_tiers, make_context, verdict_due
+from loyalty.engine.programs import load_programs
+from loyalty.ledger import store
+
+if TYPE_CHECKING:
+    from loyalty.engine.engine import Engine
+
+Counts = dict[str, int]
+Progress = Callable[[float, Counts], Awaitable[None]]
+"""Told after each chunk: the share done (0 to 1) and the counts so far."""
+
+CHUNK = 500
+"""Accounts that are locked together."""
+
+
+async def post_all_due(
+    engine: "Engine",
+    job: Literal["expiry", "tier-review"],
+    through: datetime | None,
+    dry_run: bool,
+    progress: Progress | None,
+) -> Counts:
+    """Posts what fell due up to `through`, or only counts it. Stopped half-way it has done whole chunks; run again, the
+    rest. Counts: accounts, holds_timed_out, points_expired, verdicts."""
+    totals = dict.fromkeys(("accounts", *NAMES), 0)
+    async with engine.pool.acquire() as connection:
+        now = await store.ledger_now(connection)
+        through = now if through is None else min(through, now)
+        kind = "verdict" if job == "tier-review" else "any"
+        to_do = 0
+        for shard in range(engine.shards):
+            to_do += await connection.fetchval(query("count_due"), shard, through, kind)
+        done = 0
+        for shard in range(engine.shards):
+            after = 0
+            while True:
+                rows = await connection.fetch(query("due_accounts"), shard, through, after, CHUNK, kind)
+                accounts = [row["account"] for row in rows]
+                if not accounts:
+                    break
+                after = accounts[-1]
+                counts = await _chunk(engine, connection, shard, accounts, through, dry_run)
+                for name, count in counts.items():
+                    totals[name] += count
+                done += len(accounts)
+                if progress is not None:
+                    await progress(min(done / max(to_do, 1), 1.0), totals)
+    return totals
+
+
+async def _chunk(
+    engine: "Engine",
+    connection: asyncpg.Connection,
+    shard: int,
+    accounts: list[int],
+    through: datetime,
+    dry_run: bool,
+) -> Counts:
+    counts = dict.fromkeys(("accounts", *NAMES), 0)
+    transaction = connection.transaction()
+    await transaction.start()
+    try:
+        locked = await store.lock_accounts(connection, shard, dict.fromkeys(accounts, True), [], counters=False)
+        if locked.program_version != engine.programs_known.newest:
+            engine.programs_known = await load_programs(connection, engine.programs_known)
+        context: Context = make_context(engine.programs_known, locked)
+        judged = [book.account for book in context.books.values() if verdict_due(book.head, through)]
+        if judged:
+            await load_tiers(context, connection, shard, judged)
+        heads = []
+        for book in context.books.values():
+            posted = post_due(context, book, min(through, book.recorded_at))
+            if any(posted):
+                counts["accounts"] += 1
+            for name, count in zip(NAMES, posted, strict=True):
+                counts[name] += count
+            if book.head.number != book.was_number or book.head.due_at is not None:
+                heads.append(book.head_row())
+        if heads and not dry_run:
+            await store.post(connection, shard, heads, context.journal, [], [])
+    except BaseException:
+        await transaction.rollback()
+        raise
+    if dry_run:
+        await transaction.rollback()
+    else:
+        await transaction.commit()
+    return counts

@@ -1,0 +1,168 @@
+"""The program's versions: immutable rows, each in force from an instant on, compiled once a process."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+from asyncpg import Connection
+from msgspec import Struct
+
+from loyalty.calendar import END_OF_TIME, Calendar, calendar_of
+from loyalty.db.sql import query
+from loyalty.errors import FieldError, InvalidRequest
+from loyalty.ledger.life import idle_deadline
+from loyalty.program.model import ExpireInactivity, Program
+from loyalty.program.parse import parse, same_frame, starter_source
+from loyalty.rules.compile import Needs, compile_program, needs
+from loyalty.rules.judge import Judge
+
+BEGINNING = datetime.fromisoformat("1900-01-01T00:00:00Z")
+"""The first version is in force from here: before any purchase."""
+
+STARTER_NOTE = "starter program"
+
+
+class ProgramVersion(Struct, frozen=True):
+    """One version of the program with what is made of it. `effective_from` of the first is the beginning of time."""
+
+    version: int
+    effective_from: datetime
+    source: str
+    format: str
+    author: str | None
+    note: str | None
+    recorded_at: datetime
+    program: Program
+    judge: Judge
+    needs: Needs
+    calendar: Calendar
+
+
+class Programs:
+    """All versions. In force at an instant is the one that became effective last; of two at once, the later put."""
+
+    def __init__(self, versions: Sequence[ProgramVersion]) -> None:
+        self.all = list(versions)
+        self._by_number = {version.version: version for version in versions}
+        self._in_order = sorted(versions, key=lambda version: (version.effective_from, version.version), reverse=True)
+
+    @property
+    def newest(self) -> int:
+        """The highest version number; 0 without any."""
+        return max(self._by_number, default=0)
+
+    def at(self, instant: datetime) -> ProgramVersion:
+        """The version in force at `instant`."""
+        for version in self._in_order:
+            if version.effective_from <= instant:
+                return version
+        return self._in_order[-1]
+
+    def numbered(self, version: int) -> ProgramVersion:
+        return self._by_number[version]
+
+    def limited(self) -> bool:
+        """Whether any version has rules that count what members had of them."""
+        return any(version.needs.counters for version in self.all)
+
+    def one_window(self) -> bool:
+        """Whether all versions count tiers over the same window of the same days."""
+        windows = {(version.program.tier_policy.window, version.program.time_zone.key) for version in self.all}
+        return len(windows) <= 1
+
+    def idle_deadline(self, active_at: datetime) -> datetime:
+        """When idle points die after an activity: by the version in force then, or the last before it that has idle points."""
+        for version in self._in_order:
+            if version.effective_from <= active_at and isinstance(version.program.points.expiry, ExpireInactivity):
+                return idle_deadline(version.program.points, version.calendar, active_at)
+        for version in reversed(self._in_order):
+            if isinstance(version.program.points.expiry, ExpireInactivity):
+                return idle_deadline(version.program.points, version.calendar, active_at)
+        return END_OF_TIME
+
+
+def _compiled(
+    version: int, effective_from: datetime, source: str, format: str, author: str | None, note: str | None,
+    recorded_at: datetime,
+) -> ProgramVersion:  # fmt: skip
+    parsed = parse(source, format)
+    if parsed.program is None:
+        raise RuntimeError(f"version {version} of the program cannot be read: {parsed.diagnostics}")
+    return ProgramVersion(
+        version, effective_from, source, format, author, note, recorded_at,
+        parsed.program, compile_program(parsed.program), needs(parsed.program), calendar_of(parsed.program.time_zone),
+    )  # fmt: skip
+
+
+async def load_programs(connection: Connection, known: Programs | None = None) -> Programs:
+    """All versions in the database; those that `known` holds are not compiled again."""
+    had = {version.version: version for version in known.all} if known else {}
+    rows = await connection.fetch(query("program_versions"))
+    return Programs([had.get(row["version"]) or _compiled(*row) for row in rows])
+
+
+async def put_program(
+    connection: Connection,
+    source: str,
+    format: str,
+    effective_from: datetime | None,
+    author: str | None,
+    note: str | None,
+) -> ProgramVersion:
+    """Adds a version, in force from `effective_from` (None: now; the first: from the beginning of time).
+
+    Raises InvalidRequest if the file has errors, changes currency or tier ids, or would be in force before now.
+    """
+    parsed = parse(source, format)
+    errors = [found for found in parsed.diagnostics if found.severity == "error"]
+    if parsed.program is None or errors:
+        raise InvalidRequest(
+            "The program has errors; nothing was changed.",
+            errors=[FieldError(found.key, found.message) for found in errors],
+            diagnostics=msgspec.to_builtins(parsed.diagnostics),
+        )
+    async with connection.transaction():
+        await connection.execute("select pg_advisory_xact_lock(hashtext('loyalty.program_version'))")
+        known = await load_programs(connection)
+        now = await connection.fetchval("select ledger_now()")
+        if not known.all or await _only_starter(connection, known):
+            effective_from = BEGINNING
+        else:
+            frame = same_frame(known.numbered(known.newest).program, parsed.program)
+            if frame:
+                raise InvalidRequest(
+                    "Currency and tier ids of a program stay as they were; nothing was changed.",
+                    errors=[FieldError(found.key, found.message) for found in frame],
+                    diagnostics=msgspec.to_builtins(frame),
+                )
+            if effective_from is not None and effective_from < now:
+                raise InvalidRequest(
+                    "A version of the program is in force from now or later, never before.",
+                    errors=[FieldError("effective_from", f"{effective_from.isoformat()} is before {now.isoformat()}")],
+                )
+            effective_from = effective_from or now
+        version = known.newest + 1
+        await connection.execute(
+            "insert into program_version (version, effective_from, source, format, author, note, recorded_at)"
+            " values ($1, $2, $3, $4, $5, $6, $7)",
+            version, effective_from, source, format, author, note, now,
+        )  # fmt: skip
+    return _compiled(version, effective_from, source, format, author, note, now)
+
+
+async def _only_starter(connection: Connection, known: Programs) -> bool:
+    """Whether nobody has put a program yet and nothing was posted: then the next one is the first."""
+    if [version.note for version in known.all] != [STARTER_NOTE]:
+        return False
+    return bool(await connection.fetchval("select not exists (select 1 from posting)"))
+
+
+async def ensure_program(connection: Connection) -> None:
+    """A database without a program gets the starter program."""
+    if await connection.fetchval("select not exists (select 1 from program_version)"):
+        try:
+            await put_program(connection, starter_source(), "toml", None, None, STARTER_NOTE)
+        except InvalidRequest:
+            # Another server was first with a program of its own.
+            if await connection.fetchval("select not exists (select 1 from program_version)"):
+                raise

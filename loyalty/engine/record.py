@@ -1,0 +1,149 @@
+"""Records a purchase: redeems on it, judges it, earns, and promotes. Pure but for the context it is given."""
+
+from datetime import datetime
+
+import msgspec
+
+from loyalty.engine.answers import LotAnswer, Receipt, TierAnswer, encode
+from loyalty.engine.context import Context, balance_answer
+from loyalty.engine.facts import PurchaseFacts, to_text
+from loyalty.engine.programs import ProgramVersion
+from loyalty.engine.redeem import InBasket, plan_in_basket, redeem_in_basket
+from loyalty.engine.standing import count_purchase, tier_in_force
+from loyalty.errors import InvalidRequest
+from loyalty.ledger.book import Book, OpenLot
+from loyalty.ledger.life import life_of
+from loyalty.rules.award import Award, explain, rounding_text
+from loyalty.rules.birthday import birthday_matches
+from loyalty.rules.facts import Facts
+from loyalty.types import MAX_AMOUNT, Purchase
+
+
+def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprint: bytes) -> bytes:
+    """Posts a purchase and returns its receipt. Raises before anything moved."""
+    context.check_time(purchase.occurred_at)
+    version = context.programs.at(purchase.occurred_at)
+    total = sum(line.amount for line in purchase.lines)
+    if total > MAX_AMOUNT:
+        raise InvalidRequest("The lines add up to more than 2^53.")
+    redemption = plan_in_basket(context, book, version, purchase, total) if purchase.redemption else None
+    facts = facts_of(context, book, version, purchase, total, redemption)
+    award = version.judge.judge(purchase.lines, facts)
+    if award.points > MAX_AMOUNT or book.head.balance + award.points > MAX_AMOUNT:
+        raise InvalidRequest("The purchase would earn more points than an account can hold (2^53).")
+    if award.consulted:
+        kept = {rule: facts.used[rule] for rule in award.consulted if rule in facts.used}
+        facts = msgspec.structs.replace(facts, used=kept)
+    else:
+        facts = msgspec.structs.replace(facts, used={}) if facts.used else facts
+
+    tier_before = book.head.tier
+    if redemption is not None:
+        redeem_in_basket(context, book, version, purchase, redemption, fingerprint)
+    book.begin("purchase", purchase.purchase_id, None, purchase.occurred_at, version.version)
+    lots, repaid = _earn(context, book, version, purchase, award)
+    day = version.calendar.day(purchase.occurred_at)
+    for rule, (times, points) in award.charges.items():
+        context.charge(book.account, version, day, rule, times, points)
+    book.head.purchases += 1
+    count_purchase(context, version, book, purchase.occurred_at, award.metric_amount)
+
+    answer = encode(_receipt(book, version, purchase, award, lots, repaid, redemption, tier_before))
+    row = book.close(
+        facts=to_text(
+            PurchaseFacts(
+                purchase,
+                facts,
+                award.points,
+                total,
+                award.metric_amount,
+                redemption.points if redemption else 0,
+                redemption.amount if redemption else 0,
+                award.charges,
+            )
+        ),
+        answer=answer,
+        fingerprint=fingerprint,
+        qualifying_at=purchase.occurred_at,
+        qualifying_amount=award.metric_amount,
+    )
+    context.remember(row)
+    return answer
+
+
+def facts_of(
+    context: Context,
+    book: Book,
+    version: ProgramVersion,
+    purchase: Purchase,
+    total: int,
+    redemption: InBasket | None,
+) -> Facts:
+    """What the rules must know beside the lines."""
+    needs, at = version.needs, purchase.occurred_at
+    birthday = context.birthdays.get(book.account) if needs.birthday else None
+    return Facts(
+        occurred_at=at,
+        channel=purchase.channel,
+        tier=tier_in_force(context, version, book, at),
+        store=purchase.store,
+        redeemed_amount=redemption.amount if redemption else 0,
+        basket_amount=total if redemption else 0,
+        first_purchase=needs.first_purchase and book.head.purchases == 0,
+        birthday=birthday_matches(birthday, version.calendar.day(at)) if birthday else frozenset(),
+        used=context.used(book.account, version, version.calendar.day(at)) if needs.counters else {},
+    )
+
+
+def _earn(
+    context: Context, book: Book, version: ProgramVersion, purchase: Purchase, award: Award
+) -> tuple[list[tuple[int, OpenLot]], int]:
+    """Grants the points; what is dead on arrival expires in the same posting."""
+    if not award.points:
+        return [], 0
+    life = life_of(version.program.points, version.calendar, purchase.occurred_at, book.recorded_at)
+    lot, repaid = book.earn(award.points, life, purchase.purchase_id)
+    ends_at = lot_end(book, lot)
+    if ends_at is not None and ends_at <= book.recorded_at and lot.remaining:
+        book.expire_lot(lot, ends_at)
+    return [(award.points, lot)], repaid
+
+
+def lot_end(book: Book, lot: OpenLot) -> datetime | None:
+    """When a lot dies: by its own date, or with the account's idle points."""
+    return book.idle_at() if lot.idle else lot.expires_at
+
+
+def _receipt(
+    book: Book,
+    version: ProgramVersion,
+    purchase: Purchase,
+    award: Award,
+    lots: list[tuple[int, OpenLot]],
+    repaid: int,
+    redemption: InBasket | None,
+    tier_before: str | None,
+) -> Receipt:
+    return Receipt(
+        purchase_id=purchase.purchase_id,
+        member_id=book.head.member_id,
+        points_earned=award.points,
+        points_pending=sum(lot.remaining for _, lot in lots if lot.spendable_from > book.recorded_at),
+        points_redeemed=redemption.points if redemption else 0,
+        debt_repaid=repaid + (redemption.debt_repaid if redemption else 0),
+        lots=[LotAnswer(points, lot.spendable_from, lot_end(book, lot)) for points, lot in lots],
+        explain=explain(award),
+        rounding=rounding_text(award),
+        balance=balance_answer(book),
+        tier=tier_answer(version, tier_before, book.head.tier),
+        program_version=version.version,
+        recorded_at=book.recorded_at,
+    )
+
+
+def tier_answer(version: ProgramVersion, before: str | None, after: str | None) -> TierAnswer:
+    """The tier now, and the one before where the request changed it."""
+    lowest = version.program.tiers[0].id
+    if (before or lowest) == (after or lowest):
+        return TierAnswer(after or lowest)
+    return TierAnswer(after or lowest, before or lowest)

@@ -1,0 +1,146 @@
+"""How each kind of request is told apart: its id, whom it is about, and when two of them are the same.
+
+The same request is the same values: instants as instants, quantities as numbers, line numbers filled in. The member
+is compared as the account that it means, so it is left out of the fingerprint here.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from hashlib import sha256
+from typing import NamedTuple
+
+import msgspec
+
+from loyalty.errors import InvalidRequest
+from loyalty.ledger.store import RequestKey
+from loyalty.types import (
+    Adjustment,
+    Capture,
+    OpeningTier,
+    Purchase,
+    PurchaseLine,
+    Redemption,
+    Release,
+    Request,
+    Return,
+    ReturnLine,
+    Reversal,
+    UnlinkedReturn,
+)
+
+SOMEBODY = "-"
+"""Stands for the member in what is recorded: the account tells who it is."""
+
+_encode = msgspec.json.Encoder(order=None, decimal_format="string").encode
+
+
+class Addressed(NamedTuple):
+    """Where a request goes. Either `member` or `subject` (a purchase or redemption on record) leads to the account."""
+
+    key: RequestKey | None
+    member: str | None
+    subject: RequestKey | None
+    needs_lots: bool
+
+
+def address(request: Request) -> Addressed:
+    """The request's own id, and what its account is found by."""
+    match request:
+        case Purchase():
+            return Addressed(("purchase", request.purchase_id), request.member, None, request.redemption is not None)
+        case Return():
+            return Addressed(("return", request.return_id), None, ("purchase", request.purchase_id), True)
+        case UnlinkedReturn():
+            return Addressed(("return", request.return_id), request.member, None, True)
+        case Redemption():
+            return Addressed(("redemption", request.redemption_id), request.member, None, True)
+        case Capture() | Release():
+            return Addressed(None, None, ("redemption", request.redemption_id), True)
+        case Reversal():
+            key = None if request.reversal_id is None else ("reversal", request.reversal_id)
+            return Addressed(key, None, ("redemption", request.redemption_id), True)
+        case Adjustment():
+            return Addressed(("adjustment", request.adjustment_id), request.member, None, True)
+        case OpeningTier():
+            return Addressed(("opening", f"tier/{request.member}"), request.member, None, False)
+
+
+def normalised(request: Request) -> Request:
+    """The request in its one form, with the member left out: what is compared and recorded.
+
+    Raises InvalidRequest when lines carry the same number.
+    """
+    match request:
+        case Purchase():
+            return msgspec.structs.replace(
+                request, member=SOMEBODY, occurred_at=_utc(request.occurred_at), lines=_numbered(request.lines)
+            )
+        case UnlinkedReturn():
+            return msgspec.structs.replace(
+                request, member=SOMEBODY, occurred_at=_utc(request.occurred_at), lines=_numbered(request.lines)
+            )
+        case Return():
+            lines = request.lines
+            if lines is not None:
+                lines = tuple(
+                    line if line.quantity is None else ReturnLine(line.line, _number(line.quantity), line.amount)
+                    for line in lines
+                )
+            return msgspec.structs.replace(request, occurred_at=_utc(request.occurred_at), lines=lines)
+        case Adjustment():
+            expires_at = None if request.expires_at is None else _utc(request.expires_at)
+            return msgspec.structs.replace(request, member=SOMEBODY, expires_at=expires_at)
+        case OpeningTier():
+            valid_until = None if request.valid_until is None else _utc(request.valid_until)
+            return msgspec.structs.replace(
+                request, member=SOMEBODY, since=_utc(request.since), valid_until=valid_until
+            )
+        case Redemption():
+            return msgspec.structs.replace(request, member=SOMEBODY)
+        case _:
+            return request
+
+
+def recorded_form(request: Request) -> bytes:
+    """A normalised request as JSON: what its fingerprint is taken of."""
+    return _encode(request)
+
+
+def fingerprint(form: bytes) -> bytes:
+    """Tells two contents of one id apart."""
+    return sha256(form).digest()
+
+
+def _utc(at: datetime) -> datetime:
+    return at if at.tzinfo is UTC else at.astimezone(UTC)
+
+
+def _number(quantity: int | Decimal) -> int | Decimal:
+    if isinstance(quantity, int):
+        return quantity
+    whole = quantity.to_integral_value()
+    return int(whole) if whole == quantity else quantity.normalize()
+
+
+def _numbered(lines: tuple[PurchaseLine, ...]) -> tuple[PurchaseLine, ...]:
+    """Lines with their numbers: from 1 by place where they carry none, around those that do."""
+    given = {line.line for line in lines if line.line is not None}
+    if len(given) != sum(line.line is not None for line in lines):
+        raise InvalidRequest("Two lines of the basket carry the same number. Number each line once, or none of them.")
+    numbered = []
+    for place, line in enumerate(lines, 1):
+        number = line.line
+        if number is None:
+            number = place
+            while number in given:
+                number += 1
+            given.add(number)
+        elif isinstance(line.quantity, int):
+            numbered.append(line)
+            continue
+        numbered.append(
+            PurchaseLine(
+                line.sku, line.amount, number, _number(line.quantity), line.list_amount, line.category, line.tags
+            )
+        )
+    return tuple(numbered)

@@ -1,0 +1,96 @@
+"""Between tiers (pure) and books: where an account stands, and what a purchase or a return does to that."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from loyalty.engine.context import Context
+from loyalty.engine.programs import BEGINNING, ProgramVersion
+from loyalty.ledger.book import Book, Head
+from loyalty.tiers.assess import on_return, promotions
+from loyalty.tiers.history import standing_after, tier_at
+from loyalty.tiers.model import Change, Qualifying, Standing
+from loyalty.tiers.window import metric, next_thresholds
+
+
+def standing_of_head(version: ProgramVersion, head: Head) -> Standing:
+    """Where the account stands; one that never changed its tier is in the lowest."""
+    if head.tier is None or head.tier_since is None:
+        return Standing(tier=version.program.tiers[0].id, since=BEGINNING)
+    return Standing(
+        tier=head.tier,
+        since=head.tier_since,
+        valid_until=head.tier_valid_until,
+        verdict_at=head.tier_verdict_at,
+        ground_at=head.tier_ground_at,
+        judged_at=head.tier_judged_at,
+    )
+
+
+def may_promote(version: ProgramVersion, head: Head, amount: int, visits: int) -> bool:
+    """Whether that much more could lead to a promotion, by the head's bounds alone."""
+    spend_from, visits_from = next_thresholds(version.program, standing_of_head(version, head).tier)
+    return (spend_from is not None and head.spend_bound + amount >= spend_from) or (
+        visits_from is not None and head.visits_bound + visits >= visits_from
+    )
+
+
+def tier_in_force(context: Context, version: ProgramVersion, book: Book, at: datetime) -> str:
+    """The tier that a purchase at `at` is judged by."""
+    standing = standing_of_head(version, book.head)
+    if at >= standing.since:
+        return standing.tier
+    return tier_at(version.program, context.history[book.account], at)
+
+
+def apply_change(context: Context, version: ProgramVersion, book: Book, change: Change) -> None:
+    """Records a change inside the posting under way and moves the head's standing."""
+    head = book.head
+    after = standing_after(version.program, standing_of_head(version, head), change)
+    book.change_tier(
+        at=change.at,
+        tier=change.tier,
+        previous=change.previous,
+        reason=change.reason,
+        since=change.since,
+        valid_until=change.valid_until,
+        verdict_at=change.verdict_at,
+        ground_at=change.ground_at,
+    )
+    head.tier, head.tier_since = after.tier, after.since
+    head.tier_valid_until, head.tier_verdict_at = after.valid_until, after.verdict_at
+    head.tier_ground_at, head.tier_judged_at = after.ground_at, after.judged_at
+    if book.account in context.history:
+        context.history[book.account].append(change)
+
+
+def count_purchase(context: Context, version: ProgramVersion, book: Book, at: datetime, amount: int) -> None:
+    """Adds a purchase's metric, and promotes if a threshold is reached."""
+    head = book.head
+    if amount:
+        head.spend_bound += amount
+        head.visits_bound += 1
+    rows = context.rows.get(book.account)
+    if rows is None or not amount:
+        return
+    rows.append(Qualifying(at, amount))
+    standing = standing_of_head(version, head)
+    history = context.history[book.account]
+    for change in promotions(version.program, version.calendar, standing, rows, at, history):
+        apply_change(context, version, book, change)
+    if at >= max(row.at for row in rows):
+        found = metric(version.program.tier_policy.window, version.calendar, rows, at)
+        head.spend_bound, head.visits_bound, head.bound_at = found.spend_amount, found.visits, at
+
+
+def count_return(
+    context: Context, version: ProgramVersion, book: Book, goods: Sequence[Qualifying], at: datetime
+) -> None:
+    """Takes returned goods from the metric, and lowers the tier at once where the program says so."""
+    rows = context.rows.get(book.account)
+    if rows is None:
+        return
+    rows.extend(goods)
+    standing = standing_of_head(version, book.head)
+    change = on_return(version.program, version.calendar, standing, rows, goods, at)
+    if change is not None:
+        apply_change(context, version, book, change)

@@ -1,0 +1,1 @@
+select rule, points from budget where shard = $1::smallint

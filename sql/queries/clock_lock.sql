@@ -1,0 +1,1 @@
+select one from setting for no key update

@@ -1,0 +1,2 @@
+select job_id, kind, status, through, dry_run, progress, counts, detail, created_at, updated_at
+from job where job_id = $1::text

@@ -1,0 +1,10 @@
+-- Makes a job unless one of its kind is under way, and returns whichever it is.
+with made as (
+    insert into job (job_id, kind, status, through, dry_run)
+    values ($1::text, $2::text, 'queued', $3::timestamptz, $4::boolean)
+    on conflict (kind) where status in ('queued', 'running') do nothing
+    returning job_id
+)
+select job_id, true as made from made
+union all
+select job_id, false from job where kind = $2 and status in ('queued', 'running') and not exists (select from made)
