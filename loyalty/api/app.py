@@ -1,0 +1,113 @@
+"""The HTTP application: all routes, one guard each, one table of problems, and what the process holds."""
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from litestar import Litestar
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, License, SecurityScheme, Tag
+
+from loyalty.api import (
+    accounts,
+    batch,
+    health,
+    jobs,
+    keys,
+    members,
+    program,
+    purchases,
+    redemptions,
+    reports,
+    returns,
+    sandbox,
+)
+from loyalty.api.context import Context
+from loyalty.api.contract import complete
+from loyalty.api.jobs import JobRunner
+from loyalty.api.observer import Observer
+from loyalty.api.page import OfflineSwagger
+from loyalty.api.problems import handle
+from loyalty.engine.engine import Engine
+from loyalty.keys import KeyRing
+from loyalty.settings import Settings
+
+GC_THRESHOLD = 50_000
+"""Young objects before a collection: requests make many that die by themselves."""
+
+_RESOURCES = (
+    members,
+    purchases,
+    batch,
+    returns,
+    redemptions,
+    accounts,
+    program,
+    jobs,
+    reports,
+    keys,
+    health,
+)
+_DESCRIPTION = """Points, tiers and redemptions of a retailer's loyalty program.
+
+Amounts are integers of the currency's minor unit, points are integers, times are RFC 3339 with an offset. Every
+posting carries an id of yours: repeat it freely after a time-out, it has its effect once and gets the same answer."""
+
+
+def create_app(settings: Settings) -> Litestar:
+    """Make the application for a database that is migrated already (`settings.database_url` is not None)."""
+
+    @asynccontextmanager
+    async def running(app: Litestar) -> AsyncIterator[None]:
+        assert settings.database_url is not None
+        engine = await Engine.open(settings.database_url)
+        ring = KeyRing(settings.database_url, settings.admin_key)
+        runner = JobRunner(engine)
+        try:
+            await ring.open()
+            app.state["context"] = Context(settings, engine, ring, runner)
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(GC_THRESHOLD, 20, 20)
+            yield
+        finally:
+            await runner.close()
+            await ring.close()
+            await engine.close()
+
+    resources = (*_RESOURCES, sandbox) if settings.sandbox else _RESOURCES
+    app = Litestar(
+        route_handlers=[handler for resource in resources for handler in resource.HANDLERS],
+        lifespan=[running],
+        exception_handlers={Exception: handle},
+        openapi_config=_openapi(),
+        logging_config=None,
+        request_max_body_size=None,
+        debug=False,
+    )
+    complete(app)
+    app.asgi_handler = Observer(app.asgi_handler)
+    return app
+
+
+def _openapi() -> OpenAPIConfig:
+    bearer = SecurityScheme(
+        type="http",
+        scheme="bearer",
+        description="An API key: `loyalty keys create --role pos --name till-3`.",
+    )
+    tags = (
+        "Members", "Points", "Purchases", "Returns", "Redemptions", "Program", "Jobs", "Reports", "Keys", "Health",
+    )  # fmt: skip
+    return OpenAPIConfig(
+        title="Loyalty points engine",
+        version=version("loyalty"),
+        description=_DESCRIPTION,
+        license=License(name="Apache-2.0", identifier="Apache-2.0"),
+        components=Components(security_schemes={"key": bearer}),
+        security=[{"key": []}],
+        tags=[Tag(name=tag) for tag in tags],
+        path="/schema",
+        render_plugins=[OfflineSwagger()],
+    )

@@ -1,0 +1,149 @@
+"""Members: enrol, read, search, change."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from loyalty.api.auth import STAFF, caller
+from loyalty.api.contract import call
+from loyalty.api.reading import Call, PageLimit, context, in_path, read_json, read_query
+from loyalty.api.reply import Reply, reply
+from loyalty.errors import FieldError, Forbidden, InvalidRequest, MemberExists, UnknownMember
+from loyalty.members import directory
+from loyalty.members.directory import Listed, MemberAnswer, MemberPage
+from loyalty.members.enrol import enrol
+from loyalty.members.identity import SCHEMES, Name, parse_reference
+from loyalty.types import Enrolment, MemberChange, Text
+
+_enrolment = msgspec.json.Decoder(Enrolment)
+_change = msgspec.json.Decoder(MemberChange)
+
+
+class MemberSearch(Struct, frozen=True, forbid_unknown_fields=True):
+    """Whom to look for: at least one of the five; all that are given must hold. `name` is how the name begins."""
+
+    phone: str | None = None
+    card: str | None = None
+    email: str | None = None
+    ext: str | None = None
+    name: Text | None = None
+    cursor: str | None = None
+    limit: PageLimit = 50
+
+
+@call(
+    "POST",
+    "/v1/members",
+    roles=STAFF,
+    tag="Members",
+    body=Enrolment,
+    example=Enrolment(phone="+8613800000001", name="Li Lei", birthday=None),
+    answers={201: MemberAnswer, 200: MemberAnswer},
+    problems=(MemberExists,),
+    replays=True,
+)
+async def enrol_member(request: Call) -> Reply:
+    """Enrol a member.
+
+    Repeated with equal content the member is read again, as it is by now; `member_id` is made up when absent.
+    """
+    enrolment = await read_json(request, _enrolment)
+    engine = context(request).engine
+    enrolled = await enrol(engine.pool, enrolment, await engine.now())
+    listed = await directory.read(engine.pool, enrolled.member_id)
+    answer = reply(await _answer(request, listed), 201 if enrolled.created else 200)
+    if not enrolled.created:
+        answer.headers = [(b"idempotent-replayed", b"true")]
+    return answer
+
+
+@call(
+    "GET",
+    "/v1/members/{member:str}",
+    roles=STAFF,
+    tag="Members",
+    answers={200: MemberAnswer},
+    problems=(UnknownMember,),
+)
+async def read_member(request: Call) -> Reply:
+    """Read a member, by `member_id` or by an identifier with its scheme."""
+    listed = await directory.read(context(request).engine.pool, in_path(request, "member"))
+    return reply(await _answer(request, listed))
+
+
+@call("GET", "/v1/members", roles=STAFF, tag="Members", query=MemberSearch, answers={200: MemberPage})
+async def search_members(request: Call) -> Reply:
+    """Search members by identifiers or by the beginning of the name."""
+    wanted = read_query(request, MemberSearch)
+    names = [name for scheme in SCHEMES if (name := _name(scheme, getattr(wanted, scheme))) is not None]
+    if not names and wanted.name is None:
+        raise InvalidRequest("Say whom to look for: give phone, card, email, ext or name.")
+    after = _after(wanted.cursor)
+    pool = context(request).engine.pool
+    found, last = await directory.search(pool, names, wanted.name, after=after, limit=wanted.limit)
+    members = [await _answer(request, listed) for listed in found]
+    return reply(MemberPage(members, None if last is None else f"{last:x}"))
+
+
+@call(
+    "PATCH",
+    "/v1/members/{member:str}",
+    roles=STAFF,
+    tag="Members",
+    body=MemberChange,
+    example={"name": "Li Lei"},
+    answers={200: MemberAnswer},
+    problems=(UnknownMember, MemberExists),
+)
+async def change_member(request: Call) -> Reply:
+    """Change a member.
+
+    A field left out stays, null takes the value away. Only ops may change `status` (`active` or `blocked`).
+    """
+    wanted = await read_json(request, _change)
+    if wanted.status is not msgspec.UNSET and (role := caller(request).role) not in ("ops", "admin"):
+        raise Forbidden(f"A key of role {role} may not change `status`.")
+    engine = context(request).engine
+    member_id = await directory.change(engine.pool, in_path(request, "member"), wanted, await engine.now())
+    return reply(await _answer(request, await directory.read(engine.pool, member_id)))
+
+
+async def _answer(request: Call, listed: Listed) -> MemberAnswer:
+    engine = context(request).engine
+    if listed.verdict_due and listed.merged_into is None:
+        standing: Any = await engine.tier(listed.member_id)
+        return listed.answer(standing.tier)
+    if listed.tier is not None:
+        return listed.answer(listed.tier)
+    now = await engine.now()
+    return listed.answer((await engine.programs()).at(now).program.tiers[0].id)
+
+
+def _name(scheme: str, value: str | None) -> Name | None:
+    if value is None:
+        return None
+    if scheme == "phone" and value.startswith(" "):
+        value = "+" + value[1:]  # a plus that nobody encoded, as a form's space
+    try:
+        return parse_reference(f"{scheme}:{value}")
+    except InvalidRequest as error:
+        message = error.errors[0].message
+        raise InvalidRequest(f"{scheme}: {message}", errors=[FieldError(scheme, message)]) from None
+
+
+def _after(cursor: str | None) -> int:
+    if cursor is None:
+        return 0
+    try:
+        after = int(cursor, 16)
+    except ValueError:
+        after = -1
+    if not 0 < after < 2**63:
+        raise InvalidRequest(
+            "cursor: take it from the page before.", errors=[FieldError("cursor", "not valid")]
+        )
+    return after
+
+
+HANDLERS = (enrol_member, read_member, search_members, change_member)

@@ -1,0 +1,135 @@
+"""Purchases: record, read, quote; and the returns that name one."""
+
+import msgspec
+from msgspec import Struct
+
+from loyalty.api import examples
+from loyalty.api.auth import SHOPS, STAFF
+from loyalty.api.contract import call
+from loyalty.api.reading import Call, context, id_in_path, read_json
+from loyalty.api.reply import Reply, created, reply
+from loyalty.engine.answers import PurchaseRecord, Quote, Receipt, ReturnReceipt
+from loyalty.engine.validate import validate
+from loyalty.errors import (
+    FutureTime,
+    IdConflict,
+    InsufficientPoints,
+    MemberBlocked,
+    RedemptionNotAllowed,
+    ReturnExceedsPurchase,
+    ReturnNotAllowed,
+    UnknownMember,
+    UnknownPurchase,
+)
+from loyalty.types import Instant, Purchase, RequestId, Return, ReturnLine
+
+_REDEEMING = (InsufficientPoints, RedemptionNotAllowed, MemberBlocked)
+_RETURNING = (UnknownPurchase, ReturnExceedsPurchase, ReturnNotAllowed, FutureTime)
+
+
+class ReturnBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Goods of the purchase in the path come back. Without `lines`: all that is left of it."""
+
+    return_id: RequestId
+    occurred_at: Instant
+    lines: tuple[ReturnLine, ...] | None = None
+
+
+_purchase = msgspec.json.Decoder(Purchase)
+_return = msgspec.json.Decoder(ReturnBody)
+
+
+@call(
+    "POST",
+    "/v1/purchases",
+    roles=SHOPS,
+    tag="Purchases",
+    body=Purchase,
+    example=examples.PURCHASE,
+    answers={201: Receipt, 200: Receipt},
+    problems=(UnknownMember, IdConflict, FutureTime, *_REDEEMING),
+    replays=True,
+)
+async def record_purchase(request: Call) -> Reply:
+    """Record a purchase and earn points.
+
+    With `redemption` points are redeemed on the basket, or a hold is captured, in the same transaction.
+    """
+    purchase = await read_json(request, _purchase)
+    validate(purchase)
+    return created(await context(request).engine.submit(purchase))
+
+
+@call(
+    "GET",
+    "/v1/purchases/{purchase_id:str}",
+    roles=STAFF,
+    tag="Purchases",
+    answers={200: PurchaseRecord},
+    problems=(UnknownPurchase,),
+)
+async def read_purchase(request: Call) -> Reply:
+    """Read a purchase: what was recorded, its returns, and the explanation of every point."""
+    return reply(await context(request).engine.purchase(id_in_path(request, "purchase_id")))
+
+
+@call(
+    "POST",
+    "/v1/quotes",
+    roles=SHOPS,
+    tag="Purchases",
+    body=Purchase,
+    example=examples.PURCHASE,
+    answers={200: Quote},
+    problems=(UnknownMember, FutureTime, *_REDEEMING),
+)
+async def quote_purchase(request: Call) -> Reply:
+    """Quote a purchase: the receipt it would get, and the most points that may be redeemed on it.
+
+    Nothing is written.
+    """
+    purchase = await read_json(request, _purchase)
+    validate(purchase)
+    return reply(await context(request).engine.quote(purchase))
+
+
+@call(
+    "POST",
+    "/v1/purchases/{purchase_id:str}/returns",
+    roles=SHOPS,
+    tag="Returns",
+    body=ReturnBody,
+    example=examples.RETURN,
+    answers={201: ReturnReceipt, 200: ReturnReceipt},
+    problems=(IdConflict, *_RETURNING),
+    replays=True,
+)
+async def record_return(request: Call) -> Reply:
+    """Return goods of a purchase; without lines, all that is left of it."""
+    return created(await context(request).engine.submit(await _read_return(request)))
+
+
+@call(
+    "POST",
+    "/v1/purchases/{purchase_id:str}/returns/quote",
+    roles=SHOPS,
+    tag="Returns",
+    body=ReturnBody,
+    example=examples.RETURN,
+    answers={200: ReturnReceipt},
+    problems=_RETURNING,
+)
+async def quote_return(request: Call) -> Reply:
+    """Quote a return: what it would take back and give back. Nothing is written."""
+    return reply(await context(request).engine.quote(await _read_return(request)))
+
+
+async def _read_return(request: Call) -> Return:
+    purchase_id = id_in_path(request, "purchase_id")
+    body = await read_json(request, _return)
+    asked = Return(body.return_id, purchase_id, body.occurred_at, body.lines)
+    validate(asked)
+    return asked
+
+
+HANDLERS = (record_purchase, read_purchase, quote_purchase, record_return, quote_return)
