@@ -10,7 +10,7 @@ import asyncpg
 from loyalty.db.sql import query
 from loyalty.engine.context import Context
 from loyalty.engine.facts import purchase_facts
-from loyalty.engine.programs_known import Programs, load_programs
+from loyalty.engine.programs import Programs, load_programs
 from loyalty.engine.redeem import paid_purchase
 from loyalty.engine.standing import may_promote, standing_of_head
 from loyalty.ledger import store

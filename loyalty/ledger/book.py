@@ -315,18 +315,20 @@ class Book:
 
     def adjust(self, points: int, life: Life | None) -> int:
         """Points added (with a life) or taken by ops. Returns the debt repaid."""
+        if points < 0:
+            self._take(-points, "adjust")
+            self._enter("adjust", points)
+            return 0
+        assert life is not None
         self._enter("adjust", points)
-        if points > 0:
-            assert life is not None
-            return self._grant(points, self._under_way().occurred_at, life, None)[1]
-        self._take(-points, "adjust")
-        return 0
+        return self._grant(points, self._under_way().occurred_at, life, None)[1]
 
     def redeem(self, points: int) -> list[UsedLot]:
         """Points spent at once."""
+        used = self._take(points, "redeem")
         self._enter("redeem", -points)
         self._activity(self._under_way().occurred_at)
-        return self._take(points, "redeem")
+        return used
 
     def hold(self, redemption_id: str, points: int, until: datetime) -> Hold:
         """Points set aside: their lots are used now, so that they cannot expire under the hold."""

@@ -129,7 +129,7 @@ async def lock_accounts(
         counters=counted,
         found={
             (found["kind"], found["id"]): Recorded(shard, found["account"], found["fingerprint"], found["answer"])
-            for found in row["found"] or ()
+            for found in row["recorded"] or ()
         },
     )
 

@@ -4,7 +4,7 @@
 create or replace function lock_accounts(
     p_shard smallint, p_accounts bigint[], p_loaded boolean[], p_kinds posting_kind[], p_ids text[], p_counters boolean,
     out now timestamptz, out program_version integer, out heads locked_head[], out lots open_lot_row[],
-    out holds hold_row[], out hold_uses used_lot[], out counters counter_row[], out found found_request[]
+    out holds hold_row[], out hold_uses used_lot[], out counters counter_row[], out recorded found_request[]
 ) language plpgsql volatile set search_path = loyalty, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -55,7 +55,7 @@ begin
     end if;
 
     select array_agg(row(p.kind, p.id, p.account, p.number, p.fingerprint, p.answer)::found_request)
-    into found
+    into recorded
     from unnest(p_kinds, p_ids) as q (kind, id)
     join posting p on p.shard = p_shard and p.kind = q.kind and p.id = q.id;
 end $$;
