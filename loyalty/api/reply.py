@@ -2,12 +2,14 @@
 
 from typing import Any
 
+import msgspec
 from litestar import Response
 from litestar.types import Receive, Scope, Send
 
-from loyalty.engine.answers import Answer, encode
+from loyalty.engine.answers import Answer
 
 JSON = b"application/json"
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 _REPLAYED = (b"idempotent-replayed", b"true")
 
 
@@ -50,7 +52,7 @@ class Reply:
 
 def reply(value: Any, status: int = 200) -> Reply:
     """Answer with a value as JSON; bytes are JSON already."""
-    return Reply(value if isinstance(value, bytes) else encode(value), status)
+    return Reply(value if isinstance(value, bytes) else _encode(value), status)
 
 
 def created(answer: Answer) -> Reply:
