@@ -11,7 +11,10 @@ two, so that a period of a million months means never instead of an error.
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Literal, Protocol, TypeVar
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, reset_tzpath
+
+# Pinned tzdata: the package's, whatever the machine has, so that all servers agree on every clock change.
+reset_tzpath(())
 
 Unit = Literal["day", "month", "quarter", "year"]
 
