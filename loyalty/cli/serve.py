@@ -1,8 +1,10 @@
 """`loyalty serve`."""
 
+import sys
+
 import click
 
-from loyalty.cli.session import settings_or_exit
+from loyalty.cli.session import DONE, settings_or_exit, told
 from loyalty.settings import VARIABLES
 
 
@@ -23,7 +25,11 @@ def serve() -> None:
 
     Without LOYALTY_DATABASE_URL it runs on an embedded Postgres in ./.loyalty, which stops with it.
     """
-    settings = settings_or_exit()
+    settings = settings_or_exit(quiet=False)
     from loyalty.api.serve import serve as start
 
-    start(settings)
+    def work() -> int:
+        start(settings)
+        return DONE
+
+    sys.exit(told(work, debug=settings.log_level == "debug"))

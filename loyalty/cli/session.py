@@ -1,6 +1,7 @@
 """How every command runs: settings read, database found, failures told in one sentence, Ctrl-C clean."""
 
 import asyncio
+import logging
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -33,11 +34,14 @@ def run(command: Callable[[str], Coroutine[object, object, int]], *, migrated: b
                 await _ensure_tables(url, embedded=settings.database_url is None)
             return await command(url)
 
-    sys.exit(run_told(session(), debug=settings.log_level == "debug"))
+    sys.exit(told(lambda: asyncio.run(session()), debug=settings.log_level == "debug"))
 
 
-def settings_or_exit() -> Settings:
-    """The settings from the environment; exits with a sentence when one is wrong. Logs only what warns."""
+def settings_or_exit(*, quiet: bool = True) -> Settings:
+    """The settings from the environment; exits with a sentence when one is wrong.
+
+    quiet: commands tell their results and refusals themselves, so they log for debugging only.
+    """
     try:
         settings = read_settings()
     except SettingsError as e:
@@ -45,16 +49,16 @@ def settings_or_exit() -> Settings:
         sys.exit(WRONG_CALL)
     for sentence in unknown_variables():
         tell(f"Note: {sentence}.")
-    set_up_logging(
-        settings.log_level if settings.log_level in ("debug", "error") else "warning", settings.log_format
-    )
+    set_up_logging(settings.log_level, settings.log_format)
+    if quiet and settings.log_level != "debug":
+        logging.disable(logging.ERROR)
     return settings
 
 
-def run_told(work: Coroutine[object, object, int], *, debug: bool = False) -> int:
-    """Run `work`; what goes wrong becomes one sentence on stderr and an exit code."""
+def told(work: Callable[[], int], *, debug: bool = False) -> int:
+    """Do `work`; what goes wrong becomes one sentence on stderr and an exit code."""
     try:
-        return asyncio.run(work)
+        return work()
     except KeyboardInterrupt:
         tell(STOPPED)
         return FAILED
