@@ -87,7 +87,7 @@ def create_app(settings: Settings) -> Litestar:
         debug=False,
     )
     complete(app)
-    app.asgi_handler = Observer(app.asgi_handler)
+    app.asgi_handler = Observer(app.asgi_handler, settings)
     return app
 
 

@@ -127,9 +127,10 @@ def as_error(exception: Exception) -> e.LoyaltyError:
     return e.Internal("Something went wrong on our side. Try again with the same ids; nothing is done twice.")
 
 
-def handle(_request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
+def handle(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
     """Litestar's exception handler for everything."""
-    return problem_reply(as_error(exception)).as_response()
+    with structlog.contextvars.bound_contextvars(request_id=request.scope.get("request_id")):
+        return problem_reply(as_error(exception)).as_response()
 
 
 def decode_error(exception: msgspec.DecodeError, prefix: str = "") -> e.InvalidRequest:

@@ -51,7 +51,7 @@ class Put(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ProgramFile(Struct):
-    """A program file (docs/PROGRAM.md), as TOML or as the same tree in JSON."""
+    """A program file (docs/PROGRAMS.md), as TOML or as the same tree in JSON."""
 
 
 @call("GET", "/v1/program", roles=OPS, tag="Program", answers={200: ProgramAnswer})
