@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, get
 from litestar.exceptions import NotFoundException
 from litestar.openapi.plugins import OpenAPIRenderPlugin
+from litestar.params import FromPath
 from litestar.router import Router
 
 from loyalty.api.reply import Reply
@@ -56,7 +57,7 @@ class OfflineSwagger(OpenAPIRenderPlugin):
 
 
 @get("/assets/{name:str}", include_in_schema=False)
-async def asset(name: str) -> Reply:
+async def asset(name: FromPath[str]) -> Reply:
     """Serve one of the assets."""
     if name not in _ASSETS:
         raise NotFoundException
