@@ -18,10 +18,9 @@ def check_range(there: Range, ranks: Mapping[str, int], versions: int) -> Part:
     """
     part = Part([], 0, Totals())
     orphans: dict[int, list[int]] = {}
-    if len(there.moved) > len(there.postings):
-        known = {(posting.account, posting.number) for posting in there.postings}
-        for account, number in there.moved.keys() - known:
-            orphans.setdefault(account, []).append(number)
+    known = {posting[:2] for posting in there.postings}
+    for account, number in there.moved.keys() - known:
+        orphans.setdefault(account, []).append(number)
     for account, postings in there.accounts():
         head = there.heads.get(account)
         report = _reporter(part, account, None if head is None else head.member_id)

@@ -5,7 +5,6 @@ Source: PostgreSQL documentation, COPY, Binary Format.
 """
 
 from collections.abc import Iterator
-from io import BytesIO
 from struct import Struct
 from typing import Any
 
@@ -17,7 +16,8 @@ Row = tuple[Any, ...]
 
 _HEADER = 19
 _TRAILER = 2
-_LENGTH = Struct(">i")
+_NULL = 2**32 - 1
+"""The length of a null, read without its sign."""
 
 
 class Copied:
@@ -38,28 +38,32 @@ class Copied:
 
     async def read(self, connection: Connection, *arguments: object) -> Iterator[Row]:
         """The rows: integers, padded names and texts as bytes, instants in microseconds since 2000-01-01."""
-        buffer = BytesIO()
+        chunks: list[bytes] = []
+
+        async def take(chunk: bytes) -> None:
+            chunks.append(chunk)
+
         await connection.copy_from_query(
-            query(f"audit_{self.name}"), *arguments, output=buffer, format="binary"
+            query(f"audit_{self.name}"), *arguments, output=take, format="binary"
         )
+        content = b"".join(chunks)
         if not self._texts:
-            return self._fixed.iter_unpack(buffer.getbuffer()[_HEADER:-_TRAILER])
-        return self._with_texts(buffer.getvalue())
+            return self._fixed.iter_unpack(memoryview(content)[_HEADER:-_TRAILER])
+        return self._with_texts(content)
 
     def _with_texts(self, content: bytes) -> Iterator[Row]:
-        unpack, size, length = self._fixed.unpack_from, self._fixed.size, _LENGTH.unpack_from
+        unpack, size, length = self._fixed.unpack_from, self._fixed.size, int.from_bytes
         texts = range(self._texts)
         at, end = _HEADER, len(content) - _TRAILER
         while at < end:
-            fixed = unpack(content, at)
+            row = list(unpack(content, at))
             at += size
-            tail: list[bytes | None] = []
             for _ in texts:
-                (width,) = length(content, at)
-                at += 4
-                if width < 0:
-                    tail.append(None)
+                begins = at + 4
+                at = begins + length(content[at:begins], "big")
+                if at < begins + _NULL:
+                    row.append(content[begins:at])
                 else:
-                    tail.append(content[at : at + width])
-                    at += width
-            yield (*fixed, *tail)
+                    row.append(None)
+                    at = begins
+            yield tuple(row)

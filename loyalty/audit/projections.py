@@ -29,10 +29,9 @@ def check_projections(
     if head is None:
         report("account", "", "is not there, though rows name it")
         return
-    _head(books, head, report)
-    _bounds(books, left, head, report)
-    if head.balance != sum(lot.remaining for lot in open_lots) + head.held - head.debt:
+    if _head(books, head, report) and head.balance != sum(books.left.values()) + head.held - head.debt:
         report("account", "", "balance is not available + held + pending - debt")
+    _bounds(books, left, head, report)
 
 
 def _open_lots(books: Books, left: Iterable[Lot], open_lots: Iterable[OpenLot], report: Report) -> None:
@@ -66,7 +65,7 @@ def _open_holds(books: Books, open_holds: Iterable[OpenHold], report: Report) ->
         report("open_hold", f"redemption_id={id}", "is there, but no such hold is open")
 
 
-def _head(books: Books, head: Head, report: Report) -> None:
+def _head(books: Books, head: Head, report: Report) -> bool:
     must: dict[str, object] = {
         "number": books.number,
         "seq": books.seq,
@@ -91,6 +90,7 @@ def _head(books: Books, head: Head, report: Report) -> None:
     ]
     if wrong:
         report("account", "", ", ".join(wrong))
+    return not wrong
 
 
 def _bounds(books: Books, left: Iterable[Lot], head: Head, report: Report) -> None:

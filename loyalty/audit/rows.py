@@ -4,8 +4,10 @@ Instants are microseconds since 2000-01-01 (INSTANT_TO_1970 makes them the hashe
 sql/queries/audit_*.sql, in their order.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -175,7 +177,7 @@ class Range:
     def __init__(self) -> None:
         self.heads: dict[int, Head] = {}
         self.postings: list[Posting] = []
-        self.moved: dict[tuple[int, int], Moved] = {}
+        self.moved: defaultdict[tuple[int, int], Moved] = defaultdict(Moved)
         self.open_lots: dict[int, list[OpenLot]] = {}
         self.open_holds: dict[int, list[OpenHold]] = {}
 
@@ -205,24 +207,30 @@ async def read_range(connection: Connection, shard: int, first: int, last: int) 
     where = (shard, first, last)
     there.heads = {row[0]: _head(row) for row in await _HEADS.read(connection, *where)}
     there.postings = [_posting(row) for row in await _POSTINGS.read(connection, *where)]
-    moved = there.moved = {(posting.account, posting.number): Moved() for posting in there.postings}
+    moved = there.moved
     for row in await _ENTRIES.read(connection, *where):
-        entry = Entry._make((*row[:7], row[7].rstrip().decode(), row[8].rstrip().decode()))
-        (moved.get(row[:2]) or moved.setdefault(row[:2], Moved())).entries.append(entry)
+        entry = Entry._make((*row[:7], _name(row[7]), _name(row[8])))
+        moved[row[:2]].entries.append(entry)
     for row in await _LOTS.read(connection, *where):
         lot = Lot._make((*row[:10], None if row[10] else row[11], (row[12] or b"").decode()))
-        (moved.get(row[:2]) or moved.setdefault(row[:2], Moved())).lots.append(lot)
+        moved[row[:2]].lots.append(lot)
     for row in await _USES.read(connection, *where):
-        use = Use._make((*row[:6], row[6].rstrip().decode()))
-        (moved.get(row[:2]) or moved.setdefault(row[:2], Moved())).uses.append(use)
+        use = Use._make((*row[:6], _name(row[6])))
+        moved[row[:2]].uses.append(use)
     for row in await _TIERS.read(connection, *where):
-        (moved.get(row[:2]) or moved.setdefault(row[:2], Moved())).tiers.append(_tier(row))
+        moved[row[:2]].tiers.append(_tier(row))
     for row in await _OPEN_LOTS.read(connection, *where):
         open_lot = OpenLot._make((*row[:7], None if row[7] else row[8], (row[9] or b"").decode()))
         there.open_lots.setdefault(row[0], []).append(open_lot)
     for row in await _OPEN_HOLDS.read(connection, *where):
         there.open_holds.setdefault(row[0], []).append(OpenHold._make((*row[:4], row[4].decode())))
     return there
+
+
+@cache
+def _name(padded: bytes) -> str:
+    """An enumerated name; there are few."""
+    return padded.rstrip().decode()
 
 
 def _head(row: Row) -> Head:
@@ -237,7 +245,7 @@ def _posting(row: Row) -> Posting:
         (
             *row[:6],
             None if row[6] else row[7],
-            row[8].rstrip().decode(),
+            _name(row[8]),
             digest,
             "" if id is None else id.decode(),
             "" if subject is None else subject.decode(),

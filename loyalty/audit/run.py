@@ -83,17 +83,19 @@ async def _check_versions(connection: Connection, found: Findings) -> tuple[dict
         findings.append(Finding(None, None, "program_version", f"version={version}", message))
 
     ranks: dict[str, int] = {}
-    for number, row in enumerate(rows, 1):
+    before = None
+    for row in rows:
         version = row["version"]
-        if version != number and (number == 1 or rows[number - 2]["version"] != version - 1):
-            report(version, "does not follow the version before it: one is missing")
-        if number > 1 and row["recorded_at"] < rows[number - 2]["recorded_at"]:
+        for missing in range(1 if before is None else before["version"] + 1, version):
+            report(missing, "is missing")
+        if before is not None and row["recorded_at"] < before["recorded_at"]:
             report(version, "was recorded before the version that it follows")
         program = parse(row["source"], row["format"]).program
         if program is None:
             report(version, "cannot be read as a program")
         else:
             ranks = {tier.id: place for place, tier in enumerate(program.tiers)}
+        before = row
     found.add(findings, len(findings))
     return ranks, max((row["version"] for row in rows), default=0)
 

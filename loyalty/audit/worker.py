@@ -1,6 +1,7 @@
 """One of the audit's processes: its own connection, which sees the ledger as of the snapshot that all of them share."""
 
 import asyncio
+import gc
 import os
 import signal
 import threading
@@ -53,6 +54,7 @@ def start(frame: Frame) -> None:
     """Readies this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    gc.disable()  # rows make no cycles, and looking for them takes a fifth of the time
     _Process.loop = asyncio.new_event_loop()
     _Process.frame = frame
     _Process.connection = _Process.loop.run_until_complete(open_view(frame.database_url, frame.snapshot))
