@@ -9,7 +9,7 @@ import asyncpg
 from msgspec import Struct
 
 from loyalty.db.connect import open_pool
-from loyalty.engine import liability, past_due, quote, reads
+from loyalty.engine import erase, liability, merge, past_due, quote, reads
 from loyalty.engine.answers import Answer
 from loyalty.engine.batch import Item, run_batch
 from loyalty.engine.batcher import Batcher
@@ -139,3 +139,13 @@ class Engine:
     async def liability(self, as_of: datetime | None = None, known_at: datetime | None = None) -> Struct:
         """Outstanding points by tier and month of expiry, and the sums that prove them."""
         return await liability.liability(self, as_of, known_at)
+
+    # -- people ----------------------------------------------------------------------------------------------------
+
+    async def merge(self, member: str, into: str) -> str:
+        """Merges a member into another; returns the member_id that stays."""
+        return await merge.merge(self, member, into)
+
+    async def erase(self, member: str) -> int:
+        """Forgets a member; returns the points forfeited."""
+        return await erase.erase(self, member)

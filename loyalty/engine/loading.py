@@ -2,6 +2,7 @@
 for what refers to earlier postings or may change a tier."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -162,5 +163,9 @@ async def _load_subjects(
         if posting.kind == "redemption"
     ]
     if redeemed:
-        context.uses |= await store.uses_of(connection, shard, redeemed)
+        for (account, number), uses in (await store.uses_of(connection, redeemed)).items():
+            if account not in context.books:
+                # Lots of an account that was merged into this one: given back, they begin an origin here.
+                uses = [replace(use, origin=0) for use in uses]
+            context.uses[account, number] = uses
 

@@ -259,7 +259,7 @@ def reverse(context: Context, book: Book, request: Reversal, fingerprint: bytes)
         )
     at = book.recorded_at
     version = context.programs.at(at)
-    uses = context.uses[book.account, history[0].number]
+    uses = context.uses[history[0].account, history[0].number]
     # The part of a hold that was not captured went back already, last used first.
     skip = already + (taken.points - points)
     worth = amount * (already + wanted) // points - amount * already // points

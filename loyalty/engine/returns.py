@@ -19,6 +19,7 @@ from loyalty.engine.facts import (
     return_facts,
     to_text,
 )
+from loyalty.engine.programs import ProgramVersion
 from loyalty.engine.record import tier_answer
 from loyalty.engine.redeem import restored_so_far
 from loyalty.engine.standing import count_return, tier_in_force
@@ -79,11 +80,7 @@ def record_return(context: Context, book: Book, request: Return, fingerprint: by
     book.begin("return", request.return_id, request.purchase_id, request.occurred_at, bought.program_version)
     points_restored, debt_repaid = _restore(context, book, facts, restored - before.restored_points)
     claw = before.kept_points - kept_points
-    taken, debt = 0, 0
-    if claw:
-        taken, debt = book.claw_back(
-            claw, request.purchase_id, forgive=now_version.program.points.shortfall == "forgive"
-        )
+    taken, debt = _claw_back(book, now_version, claw, request.purchase_id)
     kept_charges = {} if nothing_kept else award.charges
     day = version.calendar.day(bought.occurred_at)
     for rule, (times, points) in before.kept_charges.items():
@@ -230,6 +227,18 @@ def _cumulative(whole: int, returned: int, total: int, *, all_of_it: bool) -> in
     return whole * returned // total if total else 0
 
 
+def _claw_back(book: Book, version: ProgramVersion, points: int, purchase_id: str | None) -> tuple[int, int]:
+    """Takes points back. Nobody stands behind an erased account: what it lacks is forgiven, what is left forfeited."""
+    taken, debt = 0, 0
+    erased = book.head.status == "erased"
+    if points:
+        forgive = erased or version.program.points.shortfall == "forgive"
+        taken, debt = book.claw_back(points, purchase_id, forgive=forgive)
+    if erased:
+        book.forfeit()
+    return taken, debt
+
+
 def _restore(context: Context, book: Book, facts: PurchaseFacts, points: int) -> tuple[int, int]:
     """Gives back points that paid for the goods. Returns them and the debt repaid from them."""
     if not points or facts.purchase.redemption is None:
@@ -263,9 +272,7 @@ def record_unlinked_return(context: Context, book: Book, request: UnlinkedReturn
     award = version.judge.judge_unlinked(request.lines, facts)
     tier_before = book.head.tier
     book.begin("return", request.return_id, None, at, version.version)
-    taken, debt = 0, 0
-    if award.points:
-        taken, debt = book.claw_back(award.points, None, forgive=version.program.points.shortfall == "forgive")
+    taken, debt = _claw_back(book, version, award.points, None)
     if award.metric_amount:
         count_return(context, version, book, [Qualifying(at, -award.metric_amount)], at)
     answer = encode(

@@ -62,6 +62,16 @@ class Hold:
     uses: list[UsedLot]
 
 
+@dataclass(slots=True, frozen=True)
+class Estate:
+    """All that an account has, on its way into another."""
+
+    points: int
+    debt: int
+    lots: list[UsedLot]
+    holds: list[Hold]
+
+
 @dataclass(slots=True)
 class Head:
     """An account's head as it was locked. `loaded`: all open lots and holds came with it."""
@@ -452,6 +462,75 @@ class Book:
                 since, valid_until, verdict_at, ground_at, self.recorded_at,
             )
         )  # fmt: skip
+
+    # -- merging ---------------------------------------------------------------------------------------------------
+
+    def give_all(self) -> Estate:
+        """Everything of this account leaves it: points, holds and debt. Its posting under way holds the way out."""
+        head = self.head
+        lots = sorted(self.lots.values(), key=self._spend_order())
+        holds = list(self.holds.values())
+        estate = Estate(
+            head.balance,
+            head.debt,
+            [self._use(lot, lot.remaining, "merge") for lot in lots],
+            holds,
+        )
+        for hold in holds:
+            self.journal.ended.append(EndedHold(self.account, hold.redemption_id))
+        self.holds.clear()
+        head.held = head.debt = 0
+        if estate.points:
+            self._enter("merge", -estate.points)
+        return estate
+
+    def take_all(self, estate: Estate) -> list[tuple[Hold, list[OpenLot]]]:
+        """Everything of another account comes in. Lots keep their lives. Held points come as lots, to be held again by
+        `hold_again`, each hold in a posting of its own. Debts of either are paid from the lots of both."""
+        head, before = self.head, self.head.debt
+        if estate.points:
+            self._enter("merge", estate.points)
+        # Lots of one origin over there stay of one origin here.
+        origins: dict[int, int] = {}
+        head.debt = 0
+
+        def moved(use: UsedLot) -> OpenLot:
+            life = Life(spendable_from=use.spendable_from, expires_at=use.expires_at, idle=use.idle)
+            lot, _ = self._grant(use.points, use.earned_at, life, use.purchase_id, origins.get(use.origin))
+            origins.setdefault(use.origin, lot.lot)
+            return lot
+
+        for use in estate.lots:
+            moved(use)
+        held = [(hold, [moved(use) for use in hold.uses]) for hold in estate.holds]
+        head.debt = before + estate.debt
+        if head.debt:
+            kept = {lot.lot for _, lots in held for lot in lots}
+            paying = sorted((lot for lot in self.lots.values() if lot.lot not in kept), key=self._spend_order())
+            paid = sum(use.points for use in self._take_from(paying, head.debt, "debt"))
+            head.debt -= paid
+        return held
+
+    def hold_again(self, hold: Hold, lots: list[OpenLot]) -> None:
+        """A hold that came with a merge goes on, on its own lots, whether they expired meanwhile or not."""
+        uses = [self._use(lot, lot.remaining, "merge") for lot in lots]
+        self.head.held += hold.points
+        self.holds[hold.redemption_id] = Hold(hold.redemption_id, self.head.number, hold.points, hold.until, uses)
+        self.journal.opened.append(
+            HoldRow(self.account, hold.redemption_id, self.head.number, hold.points, hold.until)
+        )
+
+    def forfeit(self) -> int:
+        """Everything that is not held is given up, debt too. Returns the points that were left."""
+        head = self.head
+        lots = list(self.lots.values())
+        points = sum(lot.remaining for lot in lots)
+        if points - head.debt:
+            self._enter("adjust", head.debt - points)
+        for lot in lots:
+            self._use(lot, lot.remaining, "adjust")
+        head.debt = 0
+        return points
 
     # -- the head after it all -------------------------------------------------------------------------------------
 

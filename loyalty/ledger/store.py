@@ -44,7 +44,10 @@ class Locked:
 
 @dataclass(slots=True, frozen=True)
 class SubjectPosting:
-    """A posting that a request is about: a purchase, a redemption, or what was posted about one."""
+    """A posting that a request is about: a purchase, a redemption, or what was posted about one.
+
+    `account` is the one that it was posted to, which may have been merged into another since.
+    """
 
     account: int
     number: int
@@ -181,19 +184,20 @@ async def subjects(
     )
     found: dict[tuple[int, str], list[SubjectPosting]] = {key: [] for key in wanted}
     for row in rows:
-        posting = SubjectPosting(*row)
+        owner, *fields = row
+        posting = SubjectPosting(*fields)
         for id in {posting.id, posting.subject}:
-            if id is not None and (posting.account, id) in found:
-                found[posting.account, id].append(posting)
+            if id is not None and (owner, id) in found:
+                found[owner, id].append(posting)
     return found
 
 
 async def uses_of(
-    connection: Connection, shard: int, postings: Sequence[tuple[int, int]]
+    connection: Connection, postings: Sequence[tuple[int, int]]
 ) -> dict[tuple[int, int], list[UsedLot]]:
     """For each (account, posting number): the lots that it redeemed or held, in the order in which they were used."""
     rows = await connection.fetch(
-        query("uses"), shard, [account for account, _ in postings], [number for _, number in postings]
+        query("uses"), [account for account, _ in postings], [number for _, number in postings]
     )
     return _used_lots(rows)
 

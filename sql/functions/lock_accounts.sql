@@ -45,7 +45,7 @@ begin
             from unnest(holds) h
             join lot_use u on u.shard = p_shard and u.account = h.account and u.posting = h.posting
             join lot l on l.shard = p_shard and l.account = u.account and l.lot = u.lot
-            where u.purpose = 'hold';
+            where u.purpose in ('hold', 'merge');
         end if;
     end if;
 

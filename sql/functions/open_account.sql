@@ -3,7 +3,7 @@ create or replace function open_account(out shard smallint, out account bigint)
 language plpgsql security definer set search_path = loyalty, pg_temp as $$
 begin
     account := nextval('account_number');
-    shard := (select abs(hashint8extended(open_account.account, 0)) % s.shards from setting s);
+    shard := shard_of(account);
     insert into account (shard, account) values (open_account.shard, open_account.account);
 end $$;
 revoke all on function open_account() from public;

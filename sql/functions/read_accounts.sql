@@ -20,7 +20,8 @@ returns table (
             (select array_agg(row(u.account, u.posting, u.lot, u.purpose, u.points,
                                   l.origin, l.earned_at, l.spendable_from, l.expires_at, l.idle, l.purchase_id)::used_lot)
              from open_hold h
-             join lot_use u on u.shard = p_shard and u.account = h.account and u.posting = h.posting and u.purpose = 'hold'
+             join lot_use u on u.shard = p_shard and u.account = h.account and u.posting = h.posting
+                 and u.purpose in ('hold', 'merge')
              join lot l on l.shard = p_shard and l.account = u.account and l.lot = u.lot
              where h.shard = p_shard and h.account = a.account) end
     from account a

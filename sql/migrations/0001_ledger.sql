@@ -163,6 +163,7 @@ create table account (
     shard smallint not null,
     account bigint not null,
     status account_status not null default 'active',
+    merged_shard smallint,
     merged_into bigint,
     number integer not null default 0,
     seq integer not null default 0,
@@ -188,7 +189,7 @@ create table account (
     primary key (shard, account)
 ) with (fillfactor = 70);
 create index account_due on account (shard, due_at) where due_at is not null;
-create index account_merged on account (shard, merged_into) where merged_into is not null;
+create index account_merged on account (merged_into) where merged_into is not null;
 
 create table open_lot (
     shard smallint not null,

@@ -1,4 +1,5 @@
--- What counts for accounts' tiers. $1 shard, $2 accounts.
-select p.account, p.qualifying_at, p.qualifying_amount
-from posting p
-where p.shard = $1::smallint and p.account = any ($2::bigint[]) and p.qualifying_amount <> 0
+-- What counts for accounts' tiers, of those merged into them too. $1 shard, $2 accounts.
+select f.owner as account, p.qualifying_at, p.qualifying_amount
+from family($1::smallint, $2::bigint[]) f
+join posting p on p.shard = f.shard and p.account = f.account
+where p.qualifying_amount <> 0

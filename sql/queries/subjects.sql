@@ -1,13 +1,17 @@
--- Purchases and redemptions that requests are about, and everything that was posted about them, oldest first.
--- $1 shard, $2 accounts, $3 ids (the three name pairs: account by account).
-select p.account, p.number, p.kind, p.id, p.subject, p.occurred_at, p.recorded_at, p.program_version,
+-- Purchases and redemptions that requests are about, and everything that was posted about them, oldest first; `owner` is
+-- the account that they belong to now. $1 shard, $2 accounts, $3 ids (the two name pairs: account by account).
+with wanted as (
+    select distinct q.account as owner, f.shard, f.account, q.id
+    from unnest($2::bigint[], $3::text[]) q (account, id)
+    join family($1::smallint, $2::bigint[]) f on f.owner = q.account
+)
+select w.owner, p.account, p.number, p.kind, p.id, p.subject, p.occurred_at, p.recorded_at, p.program_version,
        p.qualifying_amount, p.fingerprint, p.facts, p.answer
-from unnest($2::bigint[], $3::text[]) q (account, id)
-join posting p on p.shard = $1::smallint and p.id = q.id and p.kind in ('purchase', 'redemption')
-    and p.account = q.account
+from wanted w
+join posting p on p.shard = w.shard and p.account = w.account and p.id = w.id and p.kind in ('purchase', 'redemption')
 union
-select p.account, p.number, p.kind, p.id, p.subject, p.occurred_at, p.recorded_at, p.program_version,
+select w.owner, p.account, p.number, p.kind, p.id, p.subject, p.occurred_at, p.recorded_at, p.program_version,
        p.qualifying_amount, p.fingerprint, p.facts, p.answer
-from unnest($2::bigint[], $3::text[]) q (account, id)
-join posting p on p.shard = $1::smallint and p.account = q.account and p.subject = q.id
-order by account, number
+from wanted w
+join posting p on p.shard = w.shard and p.account = w.account and p.subject = w.id
+order by recorded_at, number
