@@ -3,8 +3,12 @@
 import sys
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from loyalty.cli.session import tell
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _SECONDS_BETWEEN_LINES = 3.0
 
@@ -18,17 +22,17 @@ class Reporter:
     def __init__(self, title: str) -> None:
         self._title = title
         self._last = time.monotonic()
-        self._tasks: dict[str, int] = {}
-        self._bar = None
+        self._task: TaskID | None = None
+        self._bar: Progress | None = None
         if sys.stderr.isatty():
+            from rich import progress
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
+            self._bar = progress.Progress(
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(),
+                progress.MofNCompleteColumn(),
+                progress.TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
             )
@@ -46,10 +50,10 @@ class Reporter:
 
     def __call__(self, step: str, done: int, total: int) -> None:
         if self._bar is not None:
-            task = self._tasks.get(step)
-            if task is None:
-                task = self._tasks[step] = self._bar.add_task(f"{self._title}: {step}", total=None)
-            self._bar.update(task, completed=done, total=total or None)  # type: ignore[arg-type]
+            text = f"{self._title}: {step}"
+            if self._task is None:
+                self._task = self._bar.add_task(text, total=None)
+            self._bar.update(self._task, description=text, completed=done, total=total or None)
             return
         now = time.monotonic()
         if now - self._last >= _SECONDS_BETWEEN_LINES:

@@ -55,12 +55,12 @@ def settings_or_exit(*, quiet: bool = True) -> Settings:
     return settings
 
 
-def told(work: Callable[[], int], *, debug: bool = False) -> int:
+def told(work: Callable[[], int], *, debug: bool = False, stopped: str = STOPPED) -> int:
     """Do `work`; what goes wrong becomes one sentence on stderr and an exit code."""
     try:
         return work()
     except KeyboardInterrupt:
-        tell(STOPPED)
+        tell(stopped)
         return FAILED
     except click.ClickException as e:
         e.show()
