@@ -2,153 +2,33 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
-from secrets import token_hex
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from datetime import timedelta
 
-import asyncpg
 import pytest
 
 import loyalty.audit.run as audit_run
 from loyalty.audit import Finding, Findings, audit
-from loyalty.db.migrate import migrate
 from loyalty.db.sql import folder
-from loyalty.engine.engine import Engine
-from loyalty.members.enrol import enrol
-from loyalty.types import (
-    Adjustment,
-    Capture,
-    Enrolment,
-    Purchase,
-    PurchaseLine,
-    Redemption,
-    Release,
-    Return,
-    ReturnLine,
-    Reversal,
-    UnlinkedReturn,
-)
+from tests.integration.everything import copy_of, engine_of, everything, execute, purchase, value
 from tests.integration.tampering import ADA, ADDED, BOB, CHANGED, HEAD, RE_ORDERED, REMOVED
-
-PROGRAM = """
-name = "Audited"
-currency = "CNY"
-time_zone = "Asia/Shanghai"
-[points]
-expiry = { kind = "after", months = 12 }
-[redemption]
-points = 1
-amount = 1
-[[tiers]]
-id = "ordinary"
-[[tiers]]
-id = "silver"
-qualify = { spend_amount = 50000 }
-[[rules]]
-id = "base"
-kind = "spend"
-points = 1
-per_amount = 100
-"""
 
 
 @pytest.fixture(scope="module")
 def template(postgres_url: str) -> Iterator[str]:
-    """A database with a ledger in which everything happened; tests get copies of it."""
-    name = f"loyalty_audit_{token_hex(6)}"
-    asyncio.run(_execute(postgres_url, f'create database "{name}" template template0'))
-    asyncio.run(_fill(_url_of(postgres_url, name)))
-    yield name
-    asyncio.run(_execute(postgres_url, f'drop database "{name}" with (force)'))
+    with everything(postgres_url) as name:
+        yield name
 
 
 @pytest.fixture
 async def ledger(postgres_url: str, template: str) -> AsyncIterator[str]:
-    """The URL of a copy of the ledger."""
-    name = f"loyalty_audit_{token_hex(6)}"
-    await _execute(postgres_url, f'create database "{name}" template "{template}"')
-    yield _url_of(postgres_url, name)
-    await _execute(postgres_url, f'drop database "{name}" with (force)')
-
-
-def _url_of(postgres_url: str, database: str) -> str:
-    return urlunsplit(urlsplit(postgres_url)._replace(path=f"/{database}"))
-
-
-async def _execute(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url, server_settings={"search_path": "loyalty"})
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-@asynccontextmanager
-async def _engine(url: str) -> AsyncIterator[Engine]:
-    engine = await Engine.open(url, pool_size=2)
-    try:
-        yield engine
-    finally:
-        await engine.close()
-
-
-async def _forward(url: str, days: int) -> None:
-    await _execute(url, f"update setting set clock_offset = clock_offset + interval '{days} days'")
-
-
-def _purchase(id: str, member: str, at: datetime, amount: int) -> Purchase:
-    return Purchase(
-        purchase_id=id,
-        member=member,
-        occurred_at=at,
-        channel="pos",
-        lines=(PurchaseLine(sku="A-1", amount=amount),),
-    )
-
-
-async def _fill(url: str) -> None:
-    """Ada: 700 earned, silver, redeemed, held, captured in part, released, reversed, adjusted, returned. Bob: in debt
-    and out of it. Cleo: expired. Dan: nothing.
-    """
-    await migrate(url)
-    async with _engine(url) as engine:
-        await engine.put_program(PROGRAM, "toml")
-        for member in ("ada", "bob", "cleo", "dan"):
-            await enrol(engine.pool, Enrolment(member_id=member), await engine.now())
-        now = await engine.now()
-        await engine.submit(_purchase("c1", "cleo", now, 9000))
-        await _forward(url, 400)
-        await engine.expire()
-        now = await engine.now()
-        await engine.submit(_purchase("p1", "ada", now, 10000))
-        await engine.submit(_purchase("p2", "ada", now, 60000))
-        for request in (
-            Redemption("r1", "ada", points=50),
-            Redemption("h1", "ada", points=30, hold=True, hold_seconds=86400),
-            Redemption("h2", "ada", points=40, hold=True),
-            Redemption("h3", "ada", points=5, hold=True),
-            Capture("h2", points=25),
-            Release("h3"),
-            Reversal("r1", points=10, reversal_id="v1"),
-            Adjustment("a1", "ada", points=20, reason="sorry"),
-            Adjustment("a2", "ada", points=-7, reason="mistake"),
-            Return("t1", "p2", now, lines=(ReturnLine(line=1, amount=5000),)),
-            _purchase("b1", "bob", now, 10000),
-            Redemption("r2", "bob", points=40),
-            Redemption("r3", "bob", points=29),
-            Return("t2", "b1", now),
-            _purchase("b2", "bob", now, 20000),
-            UnlinkedReturn("t3", "bob", now, lines=(PurchaseLine(sku="A-1", amount=1000),)),
-        ):
-            await engine.submit(request)
+    """The URL of a ledger in which everything happened, for this test alone."""
+    async with copy_of(postgres_url, template) as url:
+        yield url
 
 
 async def _tamper(url: str, *statements: str) -> None:
     """As a superuser who switches every trigger off."""
-    await _execute(url, "set session_replication_role = replica", *statements)
+    await execute(url, "set session_replication_role = replica", *statements)
 
 
 def _named(found: Findings, table: str, key: str, member: str = "ada") -> list[Finding]:
@@ -161,11 +41,11 @@ async def test_a_ledger_in_which_everything_happened_is_clean(ledger: str) -> No
     assert found.totals.accounts == 4
     assert found.totals.issued > 0 > found.totals.redeemed
     assert found.totals.expired == -90
-    kinds = await _value(ledger, "select array_agg(distinct kind::text) from entry")
-    purposes = await _value(ledger, "select array_agg(distinct purpose::text) from lot_use")
+    kinds = await value(ledger, "select array_agg(distinct kind::text) from entry")
+    purposes = await value(ledger, "select array_agg(distinct purpose::text) from lot_use")
     assert set(kinds) >= {"earn", "redeem", "restore", "clawback", "expire", "adjust"}
     assert set(purposes) >= {"redeem", "hold", "expire", "clawback", "debt", "adjust"}
-    assert found.totals.outstanding == await _value(ledger, "select sum(balance) from account")
+    assert found.totals.outstanding == await value(ledger, "select sum(balance) from account")
 
 
 @pytest.mark.parametrize("statement", [*CHANGED, *REMOVED, *ADDED, *RE_ORDERED])
@@ -199,7 +79,7 @@ async def test_a_debt_that_was_wiped_is_named(ledger: str) -> None:
 
 
 async def test_an_account_that_was_removed_with_its_head_alone_is_named(ledger: str) -> None:
-    account = await _value(ledger, "select account from member where member_id = 'ada'")
+    account = await value(ledger, "select account from member where member_id = 'ada'")
     await _tamper(ledger, f"delete from account where {ADA}")
     found = await audit(ledger)
     assert ("account", "is not there, though rows name it") in {
@@ -254,7 +134,7 @@ async def test_a_program_version_that_was_removed_is_named(ledger: str) -> None:
     ],
 )
 async def test_a_guard_that_was_taken_away_is_named(ledger: str, statement: str, key: str) -> None:
-    await _execute(ledger, statement)
+    await execute(ledger, statement)
     found = await audit(ledger)
     assert ("entry", key) in {(row.table, row.key) for row in found.rows}
 
@@ -279,18 +159,18 @@ async def test_processes_and_ranges_change_nothing_in_the_result(
 async def test_the_digest_changes_with_every_posting_and_with_nothing_else(ledger: str) -> None:
     before = (await audit(ledger)).digest
     assert (await audit(ledger)).digest == before
-    async with _engine(ledger) as engine:
-        await engine.submit(_purchase("p9", "dan", await engine.now(), 100))
+    async with engine_of(ledger) as engine:
+        await engine.submit(purchase("p9", "dan", await engine.now(), 100))
     assert (await audit(ledger)).digest != before
 
 
 async def test_an_audit_beside_live_traffic_sees_one_state(ledger: str) -> None:
-    async with _engine(ledger) as engine:
+    async with engine_of(ledger) as engine:
         now = await engine.now() - timedelta(minutes=1)
 
         async def traffic() -> None:
             for number in range(200):
-                await engine.submit(_purchase(f"x{number}", ("ada", "bob", "dan")[number % 3], now, 1000))
+                await engine.submit(purchase(f"x{number}", ("ada", "bob", "dan")[number % 3], now, 1000))
 
         tills = asyncio.create_task(traffic())
         rounds = 0
@@ -300,14 +180,6 @@ async def test_an_audit_beside_live_traffic_sees_one_state(ledger: str) -> None:
             rounds += 1
         await tills
     assert rounds
-
-
-async def _value(url: str, statement: str) -> Any:
-    connection = await asyncpg.connect(url, server_settings={"search_path": "loyalty"})
-    try:
-        return await connection.fetchval(statement)
-    finally:
-        await connection.close()
 
 
 @pytest.mark.parametrize(
@@ -326,8 +198,8 @@ async def test_a_check_that_ops_run_by_hand_returns_a_row_only_when_something_is
     ledger: str, check: str, statement: str
 ) -> None:
     text = (folder() / "checks" / f"{check}.sql").read_text()
-    assert await _value(ledger, text) is None
-    assert await _value(ledger, f"select count(*) from ({text}) c") == 0
+    assert await value(ledger, text) is None
+    assert await value(ledger, f"select count(*) from ({text}) c") == 0
     await _tamper(ledger, statement)
-    assert await _value(ledger, f"select count(*) from ({text}) c") > 0
+    assert await value(ledger, f"select count(*) from ({text}) c") > 0
     assert not (await audit(ledger)).clean
