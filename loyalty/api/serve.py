@@ -23,6 +23,7 @@ from loyalty.settings import Settings, read_settings
 
 GRACE_SECONDS = 30
 """How long a stopping server waits for the answers that are under way."""
+START_SECONDS = 60
 BACKLOG = 2048
 
 log = structlog.get_logger()
@@ -47,11 +48,16 @@ def serve(settings: Settings) -> None:
         _into_environment(settings)
         config = _config(settings, "loyalty.api.serve:app_from_environment")
         if settings.workers == 1:
-            _Server(config, where).run(sockets=[listening])
+            server = _Server(config, where)
+            server.run(sockets=[listening])
+            started = server.started
         else:
             stack.enter_context(_shared_figures())
-            _say(where)
-            Multiprocess(config, sockets=[listening]).run()
+            workers = _Workers(config, [listening], where)
+            workers.run()
+            started = workers.started
+    if not started:
+        raise SystemExit(1)  # the log has told why
 
 
 def app_from_environment() -> object:
@@ -72,6 +78,21 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.started:
+            _say(self._where)
+
+
+class _Workers(Multiprocess):
+    """Says where the workers listen as soon as all of them do."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], where: str) -> None:
+        super().__init__(config, sockets)
+        self._where = where
+        self.started = False
+
+    def init_processes(self) -> None:
+        super().init_processes()
+        self.started = all(one.wait_until_ready(START_SECONDS, self.should_exit) for one in self.processes)
         if self.started:
             _say(self._where)
 
