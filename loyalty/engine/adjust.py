@@ -16,7 +16,8 @@ def record_adjustment(context: Context, book: Book, request: Adjustment, fingerp
     """Adds points with an expiry, or takes available ones."""
     if not request.points:
         raise InvalidRequest(
-            "An adjustment adds or takes at least one point.", errors=[FieldError("points", "0 changes nothing")]
+            "An adjustment adds or takes at least one point.",
+            errors=[FieldError("points", "0 changes nothing")],
         )
     at = book.recorded_at
     version = context.programs.at(at)
@@ -29,7 +30,9 @@ def record_adjustment(context: Context, book: Book, request: Adjustment, fingerp
         if life.expires_at is not None and life.expires_at <= at:
             raise InvalidRequest(
                 "Points that are added must live beyond now.",
-                errors=[FieldError("expires_at", f"{life.expires_at.isoformat()} is not after {at.isoformat()}")],
+                errors=[
+                    FieldError("expires_at", f"{life.expires_at.isoformat()} is not after {at.isoformat()}")
+                ],
             )
     elif -request.points > book.available:
         raise InsufficientPoints(
@@ -41,7 +44,12 @@ def record_adjustment(context: Context, book: Book, request: Adjustment, fingerp
     book.adjust(request.points, life)
     answer = encode(
         AdjustmentAnswer(
-            request.adjustment_id, book.head.member_id, request.points, request.reason, balance_answer(book), at
+            request.adjustment_id,
+            book.head.member_id,
+            request.points,
+            request.reason,
+            balance_answer(book),
+            at,
         )
     )
     facts = to_text(AdjustmentFacts(request.points, request.reason, request.expires_at))
@@ -49,7 +57,9 @@ def record_adjustment(context: Context, book: Book, request: Adjustment, fingerp
     return answer
 
 
-def record_opening_tier(context: Context, book: Book, request: OpeningTier, id: str, fingerprint: bytes) -> bytes:
+def record_opening_tier(
+    context: Context, book: Book, request: OpeningTier, id: str, fingerprint: bytes
+) -> bytes:
     """Puts a member into the tier held before this ledger began."""
     context.check_time(request.since)
     version = context.programs.at(request.since)

@@ -113,7 +113,13 @@ async def _run(items: list[Item], engine: "Engine") -> None:
             if isinstance(error, LOST):
                 log.warning("connection_lost", error=repr(error))
             elif isinstance(error, BUSY):
-                _set(todo, Overloaded("This account is busy with another request. Try again.", retry_after=RETRY_AFTER_SECONDS))
+                _set(
+                    todo,
+                    Overloaded(
+                        "This account is busy with another request. Try again.",
+                        retry_after=RETRY_AFTER_SECONDS,
+                    ),
+                )
                 return
             elif len(todo) > 1:
                 await _one_by_one(engine, todo, error)
@@ -215,7 +221,9 @@ def _unknown(item: Item) -> LoyaltyError:
     if subject is None:
         return UnknownMember(f"No member is called {item.address.member}. Enrol the member first.")
     if subject[0] == "purchase":
-        return UnknownPurchase(f"No purchase {subject[1]} is recorded. If it is on its way, send this again later.")
+        return UnknownPurchase(
+            f"No purchase {subject[1]} is recorded. If it is on its way, send this again later."
+        )
     return UnknownRedemption(f"No redemption {subject[1]} is recorded.")
 
 
@@ -243,7 +251,9 @@ async def _run_shard(engine: "Engine", connection: asyncpg.Connection, shard: in
             or (book.head.due_at is not None and book.head.due_at <= book.recorded_at)
         ]
         if heads:
-            await store.post(connection, shard, heads, context.journal, context.counter_rows(), context.budget_rows())
+            await store.post(
+                connection, shard, heads, context.journal, context.counter_rows(), context.budget_rows()
+            )
     for item, outcome in zip(items, outcomes, strict=True):
         item.outcome = outcome
 
@@ -293,4 +303,3 @@ def _outcome(context: Context, found: dict[RequestKey, Recorded], item: Item) ->
     if own is not None:
         found[own] = Recorded(item.where[0], account, item.fingerprint, body)
     return Answer(body, replayed)
-

@@ -33,7 +33,9 @@ class Batcher:
     async def submit(self, request: Request) -> Answer:
         """Waits for the request's answer. A caller that goes away does not stop what is under way."""
         if len(self._queue) >= QUEUE:
-            raise Overloaded("Too many requests wait for the ledger. Try again.", retry_after=RETRY_AFTER_SECONDS)
+            raise Overloaded(
+                "Too many requests wait for the ledger. Try again.", retry_after=RETRY_AFTER_SECONDS
+            )
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.append((Item(request), future))
         self._start()
@@ -45,7 +47,9 @@ class Batcher:
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def _start(self) -> None:
-        while self._queue and (not self._under_way or (len(self._under_way) == 1 and len(self._queue) >= SECOND_FROM)):
+        while self._queue and (
+            not self._under_way or (len(self._under_way) == 1 and len(self._queue) >= SECOND_FROM)
+        ):
             batch = [self._queue.popleft() for _ in range(min(MOST, len(self._queue)))]
             task = asyncio.create_task(self._serve(batch))
             self._under_way.add(task)

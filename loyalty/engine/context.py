@@ -37,7 +37,9 @@ class Context:
     birthdays: dict[int, date] = field(default_factory=dict)
     counted: dict[tuple[int, str, date], tuple[int, int]] = field(default_factory=dict)
     budgets: dict[str, int] = field(default_factory=dict)
-    counter_changes: dict[tuple[int, str, date], tuple[int, int]] = field(default_factory=lambda: defaultdict(lambda: (0, 0)))
+    counter_changes: dict[tuple[int, str, date], tuple[int, int]] = field(
+        default_factory=lambda: defaultdict(lambda: (0, 0))
+    )
     budget_changes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def check_time(self, occurred_at: datetime) -> None:
@@ -77,7 +79,9 @@ class Context:
             found[rule.id] = Used(times, times_day, points, left)
         return found
 
-    def charge(self, account: int, version: ProgramVersion, day: date, rule: str, times: int, points: int) -> None:
+    def charge(
+        self, account: int, version: ProgramVersion, day: date, rule: str, times: int, points: int
+    ) -> None:
         """Adds to (or with negative values gives back) what an account, and all of them, used of a rule."""
         limit = next((found.limit for found in version.program.rules if found.id == rule), None)
         if limit is None or not (times or points):
@@ -99,11 +103,15 @@ class Context:
         ]
 
     def budget_rows(self) -> list[BudgetRow]:
-        return [BudgetRow(rule, points, most) for rule, (points, most) in self.budget_changes.items() if points]
+        return [
+            BudgetRow(rule, points, most) for rule, (points, most) in self.budget_changes.items() if points
+        ]
 
     # -- lives -----------------------------------------------------------------------------------------------------
 
-    def life_given_back(self, book: Book, at: datetime, expires_at: datetime | None, idle: bool) -> Life | None:
+    def life_given_back(
+        self, book: Book, at: datetime, expires_at: datetime | None, idle: bool
+    ) -> Life | None:
         """The life of points given back at `at`; None where they die at once (DESIGN, Restoring)."""
         version = self.programs.at(at)
         ends_at = expires_at

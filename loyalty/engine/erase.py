@@ -37,7 +37,9 @@ async def erase(engine: "Engine", member: str) -> int:
         for hold in list(book.holds.values()):
             book.begin("release", None, hold.redemption_id, at, version)
             book.end_hold(hold, 0, lambda ends_at, idle: context.life_given_back(book, at, ends_at, idle))
-            answer = RedemptionAnswer(hold.redemption_id, book.head.member_id, "released", 0, 0, balance_answer(book))
+            answer = RedemptionAnswer(
+                hold.redemption_id, book.head.member_id, "released", 0, 0, balance_answer(book)
+            )
             book.close(facts=to_text(EndFacts(0, 0)), answer=encode(answer))
         book.begin("erasure", None, None, at, version)
         forfeited = book.forfeit()

@@ -1,6 +1,7 @@
 """What a posting records of its decision, as JSON in `posting.facts`: enough to decide it again, or to go on from it."""
 
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -72,6 +73,14 @@ class ReversalFacts(Struct, frozen=True):
     amount: int
 
 
+class MergeFacts(Struct, frozen=True, omit_defaults=True):
+    """One side of a merge: everything went `out`, came `in`, or a hold that came goes on (`hold`)."""
+
+    direction: Literal["out", "in", "hold"]
+    points: int
+    until: datetime | None = None
+
+
 class AdjustmentFacts(Struct, frozen=True, omit_defaults=True):
     points: int
     reason: str
@@ -105,8 +114,13 @@ def reversal_facts(text: str) -> ReversalFacts:
     return _reversal.decode(text)
 
 
+def merge_facts(text: str) -> MergeFacts:
+    return _merge.decode(text)
+
+
 _purchase = msgspec.json.Decoder(PurchaseFacts)
 _return = msgspec.json.Decoder(ReturnFacts)
 _redemption = msgspec.json.Decoder(RedemptionFacts)
 _end = msgspec.json.Decoder(EndFacts)
 _reversal = msgspec.json.Decoder(ReversalFacts)
+_merge = msgspec.json.Decoder(MergeFacts)

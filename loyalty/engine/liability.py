@@ -9,10 +9,13 @@ from asyncpg import Connection
 
 from loyalty.db.sql import query
 from loyalty.engine.answers import Liability, LiabilityPart
+from loyalty.engine.context import Context
 from loyalty.engine.due import post_due
 from loyalty.engine.loading import load_tiers, make_context, verdict_due
-from loyalty.engine.programs import ProgramVersion
+from loyalty.engine.past import books_at, instants
+from loyalty.engine.programs import Programs, ProgramVersion
 from loyalty.ledger import store
+from loyalty.ledger.book import Book
 from loyalty.rules.redeem import amount_for_points
 
 if TYPE_CHECKING:
@@ -24,9 +27,15 @@ CHUNK = 2000
 async def liability(
     engine: "Engine", as_of: datetime | None = None, known_at: datetime | None = None
 ) -> Liability:
-    """What is owed now. Accounts with something due are worked out one by one, all others in sets."""
+    """What is owed now, or was at an instant of the past. Of now, accounts with something due are worked out one by one
+    and all others in sets; of the past, all one by one, from immutable rows."""
     programs = await engine.programs()
-    async with engine.pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+    if as_of is not None or known_at is not None:
+        return await _past(engine, programs, as_of, known_at)
+    async with (
+        engine.pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
         now = await store.ledger_now(connection)
         report = _Report(programs.at(now), now)
         sums = await connection.fetchrow(query("liability_sums"))
@@ -48,6 +57,34 @@ async def liability(
     return report.result()
 
 
+async def _past(
+    engine: "Engine", programs: Programs, as_of: datetime | None, known_at: datetime | None
+) -> Liability:
+    async with (
+        engine.pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        at, known = instants(as_of, known_at, await store.ledger_now(connection))
+        report = _Report(programs.at(at), at)
+        for shard in range(engine.shards):
+            after = 0
+            while True:
+                rows = await connection.fetch(query("accounts_after"), shard, after, CHUNK)
+                if not rows:
+                    break
+                after = rows[-1]["account"]
+                member_ids = {row["account"]: row["member_id"] or "" for row in rows}
+                context, sums = await books_at(engine, connection, shard, member_ids, at, known)
+                for row in sums:
+                    for counter in ("issued", "redeemed", "expired", "adjusted", "merged"):
+                        report.counters[counter] += row[counter]
+                for book in context.books.values():
+                    report.add_book(book)
+                report.members += sum(book.head.number > 0 for book in context.books.values())
+                _count_due(context, report)
+    return report.result()
+
+
 class _Report:
     def __init__(self, version: ProgramVersion, now: datetime) -> None:
         self.version = version
@@ -65,6 +102,13 @@ class _Report:
             self.by_month[month] += points
         self.held += held
         self.debt += debt
+
+    def add_book(self, book: Book) -> None:
+        """Adds an account on which nothing is due any more."""
+        for lot in book.lots.values():
+            self.add(book.head.tier, self.month(lot.expires_at), lot.remaining, 0, 0)
+        if book.head.held or book.head.debt:
+            self.add(book.head.tier, None, 0, book.head.held, book.head.debt)
 
     def month(self, at: datetime | None) -> str | None:
         return None if at is None else self.version.calendar.local(at).strftime("%Y-%m")
@@ -97,7 +141,8 @@ class _Report:
                 LiabilityPart(points, amount_for_points(policy, points), month=month)
                 for month, points in sorted(self.by_month.items(), key=lambda item: item[0] or "9999-99")
             ],
-            proven=balance == outstanding - self.debt and sum(self.by_month.values()) + self.held == outstanding,
+            proven=balance == outstanding - self.debt
+            and sum(self.by_month.values()) + self.held == outstanding,
         )
 
 
@@ -109,16 +154,13 @@ async def _add_due(
     judged = [book.account for book in context.books.values() if verdict_due(book.head, report.now)]
     if judged:
         await load_tiers(context, connection, shard, judged)
-    counter_of = {"earn": "issued", "clawback": "issued", "redeem": "redeemed", "restore": "redeemed"}
     for book in context.books.values():
         post_due(context, book, report.now)
-        first = True
-        for lot in book.lots.values():
-            ends_at = lot.expires_at
-            held, debt = (book.head.held, book.head.debt) if first else (0, 0)
-            report.add(book.head.tier, report.month(ends_at), lot.remaining, held, debt)
-            first = False
-        if first:
-            report.add(book.head.tier, None, 0, book.head.held, book.head.debt)
+        report.add_book(book)
+    _count_due(context, report)
+
+
+def _count_due(context: Context, report: _Report) -> None:
+    """Counts what is due and not posted: it is expired all the same."""
     for entry in context.journal.entries:
-        report.counters[counter_of.get(entry.kind, "expired")] += entry.points
+        report.counters["expired"] += entry.points

@@ -72,7 +72,9 @@ def make_context(programs: Programs, locked: Locked) -> Context:
     return context
 
 
-async def load_tiers(context: Context, connection: asyncpg.Connection, shard: int, accounts: Sequence[int]) -> None:
+async def load_tiers(
+    context: Context, connection: asyncpg.Connection, shard: int, accounts: Sequence[int]
+) -> None:
     """Reads what counts for the tiers of accounts, and their histories."""
     for account, rows in (await store.qualifying(connection, shard, accounts)).items():
         context.rows[account] = [Qualifying(at, amount) for at, amount in rows]
@@ -124,7 +126,11 @@ def _may_change_tier(context: Context, requests: Iterable[Request], owners: Iter
 
 
 async def _load_subjects(
-    context: Context, connection: asyncpg.Connection, shard: int, requests: Sequence[Request], owners: Sequence[int]
+    context: Context,
+    connection: asyncpg.Connection,
+    shard: int,
+    requests: Sequence[Request],
+    owners: Sequence[int],
 ) -> None:
     """Reads the postings that requests refer to: purchases with their returns, redemptions with their endings."""
     wanted = set()
@@ -168,4 +174,3 @@ async def _load_subjects(
                 # Lots of an account that was merged into this one: given back, they begin an origin here.
                 uses = [replace(use, origin=0) for use in uses]
             context.uses[account, number] = uses
-

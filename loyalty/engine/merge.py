@@ -8,6 +8,7 @@ import asyncpg
 from loyalty.db.sql import query
 from loyalty.engine.context import Context
 from loyalty.engine.due import post_due
+from loyalty.engine.facts import MergeFacts, to_text
 from loyalty.engine.loading import load_tiers, make_context
 from loyalty.engine.programs import load_programs
 from loyalty.engine.standing import apply_change, standing_of_head
@@ -42,7 +43,9 @@ async def merge(engine: "Engine", member: str, into: str) -> str:
                 raise MergeConflict(f"{member} was merged into another member before.")
             if await _merge(engine, connection, found[name], found[target]):
                 return str(
-                    await connection.fetchval("select member_id from member where account = $1", found[target][1])
+                    await connection.fetchval(
+                        "select member_id from member where account = $1", found[target][1]
+                    )
                 )
     raise MergeConflict("These members are being merged by others just now. Look at them again.")
 
@@ -69,7 +72,9 @@ async def _merge(engine: "Engine", connection: asyncpg.Connection, source: Where
         contexts: dict[int, Context] = {}
         for shard in sorted({shard for shard, _ in wheres}):
             accounts = [account for at, account in wheres if at == shard]
-            locked = await store.lock_accounts(connection, shard, dict.fromkeys(accounts, True), [], counters=True)
+            locked = await store.lock_accounts(
+                connection, shard, dict.fromkeys(accounts, True), [], counters=True
+            )
             if locked.program_version != engine.programs_known.newest:
                 engine.programs_known = await load_programs(connection, engine.programs_known)
             contexts[shard] = make_context(engine.programs_known, locked)
@@ -86,7 +91,9 @@ async def _merge(engine: "Engine", connection: asyncpg.Connection, source: Where
         for shard, context in contexts.items():
             books = [book for book in (old, new) if book.journal is context.journal]
             counters = _counters(giving, old, new) if context is taking else []
-            await store.post(connection, shard, [book.head_row() for book in books], context.journal, counters, [])
+            await store.post(
+                connection, shard, [book.head_row() for book in books], context.journal, counters, []
+            )
         if old.head.status == "blocked":
             # A block is not got rid of by a merge.
             await connection.execute(
@@ -103,20 +110,20 @@ def _move(giving: Context, old: Book, taking: Context, new: Book, at: datetime) 
     stays, comes = standing_of_head(version, new.head), standing_of_head(version, old.head)
     old.begin("merge", None, new.head.member_id, at, version.version)
     estate = old.give_all()
-    old.close()
+    old.close(facts=to_text(MergeFacts("out", estate.points)))
 
     new.begin("merge", None, old.head.member_id, at, version.version)
     held = new.take_all(estate)
     change = merged(version.program, stays, comes, at)
-    if Standing(change.tier, change.since, change.valid_until, change.verdict_at, change.ground_at) != Standing(
-        stays.tier, stays.since, stays.valid_until, stays.verdict_at, stays.ground_at
-    ):
+    if Standing(
+        change.tier, change.since, change.valid_until, change.verdict_at, change.ground_at
+    ) != Standing(stays.tier, stays.since, stays.valid_until, stays.verdict_at, stays.ground_at):
         apply_change(taking, version, new, change)
-    new.close()
+    new.close(facts=to_text(MergeFacts("in", estate.points)))
     for hold, lots in held:
         new.begin("merge", None, hold.redemption_id, at, version.version)
         new.hold_again(hold, lots)
-        new.close()
+        new.close(facts=to_text(MergeFacts("hold", hold.points, hold.until)))
     head, gone = new.head, old.head
     head.purchases += gone.purchases
     head.spend_bound += gone.spend_bound

@@ -71,7 +71,9 @@ async def _chunk(
     transaction = connection.transaction()
     await transaction.start()
     try:
-        locked = await store.lock_accounts(connection, shard, dict.fromkeys(accounts, True), [], counters=False)
+        locked = await store.lock_accounts(
+            connection, shard, dict.fromkeys(accounts, True), [], counters=False
+        )
         if locked.program_version != engine.programs_known.newest:
             engine.programs_known = await load_programs(connection, engine.programs_known)
         context: Context = make_context(engine.programs_known, locked)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 from asyncpg import Connection
@@ -44,7 +45,9 @@ class Programs:
     def __init__(self, versions: Sequence[ProgramVersion]) -> None:
         self.all = list(versions)
         self._by_number = {version.version: version for version in versions}
-        self._in_order = sorted(versions, key=lambda version: (version.effective_from, version.version), reverse=True)
+        self._in_order = sorted(
+            versions, key=lambda version: (version.effective_from, version.version), reverse=True
+        )
 
     @property
     def newest(self) -> int:
@@ -67,13 +70,17 @@ class Programs:
 
     def one_window(self) -> bool:
         """Whether all versions count tiers over the same window of the same days."""
-        windows = {(version.program.tier_policy.window, version.program.time_zone.key) for version in self.all}
+        windows = {
+            (version.program.tier_policy.window, version.program.time_zone.key) for version in self.all
+        }
         return len(windows) <= 1
 
     def idle_deadline(self, active_at: datetime) -> datetime:
         """When idle points die after an activity: by the version in force then, or the last before it that has idle points."""
         for version in self._in_order:
-            if version.effective_from <= active_at and isinstance(version.program.points.expiry, ExpireInactivity):
+            if version.effective_from <= active_at and isinstance(
+                version.program.points.expiry, ExpireInactivity
+            ):
                 return idle_deadline(version.program.points, version.calendar, active_at)
         for version in reversed(self._in_order):
             if isinstance(version.program.points.expiry, ExpireInactivity):
@@ -85,7 +92,7 @@ def _compiled(
     version: int, effective_from: datetime, source: str, format: str, author: str | None, note: str | None,
     recorded_at: datetime,
 ) -> ProgramVersion:  # fmt: skip
-    parsed = parse(source, format)
+    parsed = parse(source, "json" if format == "json" else "toml")
     if parsed.program is None:
         raise RuntimeError(f"version {version} of the program cannot be read: {parsed.diagnostics}")
     return ProgramVersion(
@@ -104,7 +111,7 @@ async def load_programs(connection: Connection, known: Programs | None = None) -
 async def put_program(
     connection: Connection,
     source: str,
-    format: str,
+    format: Literal["toml", "json"],
     effective_from: datetime | None,
     author: str | None,
     note: str | None,
@@ -138,7 +145,11 @@ async def put_program(
             if effective_from is not None and effective_from < now:
                 raise InvalidRequest(
                     "A version of the program is in force from now or later, never before.",
-                    errors=[FieldError("effective_from", f"{effective_from.isoformat()} is before {now.isoformat()}")],
+                    errors=[
+                        FieldError(
+                            "effective_from", f"{effective_from.isoformat()} is before {now.isoformat()}"
+                        )
+                    ],
                 )
             effective_from = effective_from or now
         version = known.newest + 1

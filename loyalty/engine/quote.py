@@ -37,7 +37,11 @@ async def quote(engine: "Engine", request: Purchase | Return) -> bytes:
             version = context.programs.at(request.occurred_at)
             receipt = msgspec.json.decode(body, type=Receipt)
             # What the basket itself earned cannot pay for it.
-            spendable = receipt.balance.available + receipt.points_redeemed - _spendable_now(receipt, book.recorded_at)
+            spendable = (
+                receipt.balance.available
+                + receipt.points_redeemed
+                - _spendable_now(receipt, book.recorded_at)
+            )
             total = sum(line.amount for line in request.lines)
             most = max_points(version.program.redemption, spendable, total)
             fields = {name: getattr(receipt, name) for name in receipt.__struct_fields__}
@@ -56,4 +60,3 @@ def _body(outcome: Answer | LoyaltyError | None) -> bytes:
         return outcome.body
     assert outcome is not None
     raise outcome
-

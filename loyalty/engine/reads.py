@@ -36,6 +36,7 @@ from loyalty.engine.facts import (
     reversal_facts,
 )
 from loyalty.engine.loading import load_tiers, make_context, verdict_due
+from loyalty.engine.past import book_at, instants
 from loyalty.engine.programs import load_programs
 from loyalty.engine.record import lot_end
 from loyalty.engine.standing import standing_of_head
@@ -64,7 +65,9 @@ async def where_is(connection: Connection, member: str) -> store.Where:
     return found[name]
 
 
-async def book_now(engine: "Engine", connection: Connection, where: store.Where, tiers: bool) -> tuple[Context, Book]:
+async def book_now(
+    engine: "Engine", connection: Connection, where: store.Where, tiers: bool
+) -> tuple[Context, Book]:
     """An account with everything due posted in memory; with `tiers`, what counts for its tier too."""
     shard, account = where
     locked = await store.read_accounts(connection, shard, [account])
@@ -81,9 +84,14 @@ async def book_now(engine: "Engine", connection: Connection, where: store.Where,
 async def balance(
     engine: "Engine", member: str, as_of: datetime | None = None, known_at: datetime | None = None
 ) -> Balance:
-    """What an account holds now."""
+    """What an account holds now, or held at `as_of`, as known at `known_at`."""
     async with engine.pool.acquire() as connection:
-        context, book = await book_now(engine, connection, await where_is(connection, member), tiers=False)
+        where = await where_is(connection, member)
+        if as_of is None and known_at is None:
+            context, book = await book_now(engine, connection, where, tiers=False)
+        else:
+            now = await store.ledger_now(connection)
+            context, book = await book_at(engine, connection, where, *instants(as_of, known_at, now))
     return balance_of(context, book)
 
 
@@ -126,13 +134,17 @@ async def tier(engine: "Engine", member: str) -> TierStanding:
     async with engine.pool.acquire() as connection:
         where = await where_is(connection, member)
         context, book = await book_now(engine, connection, where, tiers=True)
-        enrolled_at = await connection.fetchval("select enrolled_at from member where account = $1", book.account)
+        enrolled_at = await connection.fetchval(
+            "select enrolled_at from member where account = $1", book.account
+        )
     now = book.recorded_at
     version = context.programs.at(now)
     program = version.program
     standing = standing_of_head(version, book.head)
     found = progress(program, version.calendar, standing, context.rows[book.account], now)
-    begun = Change(at=enrolled_at, tier=program.tiers[0].id, previous=None, reason="enrolment", since=enrolled_at)
+    begun = Change(
+        at=enrolled_at, tier=program.tiers[0].id, previous=None, reason="enrolment", since=enrolled_at
+    )
     held = timeline(program, [begun, *context.history[book.account]])
     needed = found.next
     return TierStanding(
@@ -190,7 +202,13 @@ def _entry(row: Record) -> EntryAnswer:
     if row["posting_kind"] == "adjustment":
         named["reason"] = msgspec.json.decode(row["facts"])["reason"]
     return EntryAnswer(
-        row["seq"], row["kind"], row["points"], row["balance_after"], row["occurred_at"], row["recorded_at"], **named
+        row["seq"],
+        row["kind"],
+        row["points"],
+        row["balance_after"],
+        row["occurred_at"],
+        row["recorded_at"],
+        **named,
     )
 
 
@@ -269,7 +287,9 @@ async def redemption(engine: "Engine", redemption_id: str) -> RedemptionRecord:
         status = "released" if end["kind"] == "release" else "timed_out"
     elif taken.until is not None:
         status = "held" if now < taken.until else "timed_out"
-    reversed_points = sum(reversal_facts(found["facts"]).points for found in about if found["kind"] == "reversal")
+    reversed_points = sum(
+        reversal_facts(found["facts"]).points for found in about if found["kind"] == "reversal"
+    )
     if status == "captured" and reversed_points == points:
         status = "reversed"
     return RedemptionRecord(

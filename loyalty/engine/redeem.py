@@ -46,7 +46,11 @@ class InBasket:
 
 
 def _wanted(
-    policy: RedemptionPolicy | None, points: int | None, amount: int | None, available: int, basket: int | None
+    policy: RedemptionPolicy | None,
+    points: int | None,
+    amount: int | None,
+    available: int,
+    basket: int | None,
 ) -> tuple[int, int]:
     """The points and the money of a redemption that is allowed. Raises RedemptionNotAllowed, InsufficientPoints."""
     if points is None:
@@ -57,7 +61,9 @@ def _wanted(
 
 def _may_redeem(book: Book) -> None:
     if book.head.status == "blocked":
-        raise MemberBlocked("This member is blocked: purchases earn and goods come back, but points are not redeemed.")
+        raise MemberBlocked(
+            "This member is blocked: purchases earn and goods come back, but points are not redeemed."
+        )
 
 
 def record_redemption(context: Context, book: Book, redemption: Redemption, fingerprint: bytes) -> bytes:
@@ -66,7 +72,9 @@ def record_redemption(context: Context, book: Book, redemption: Redemption, fing
     at = book.recorded_at
     version = context.programs.at(at)
     policy = version.program.redemption
-    points, amount = _wanted(policy, redemption.points, redemption.amount, book.available, redemption.basket_amount)
+    points, amount = _wanted(
+        policy, redemption.points, redemption.amount, book.available, redemption.basket_amount
+    )
     until = at + timedelta(seconds=redemption.hold_seconds) if redemption.hold else None
     book.begin("redemption", redemption.redemption_id, None, at, version.version)
     if until is None:
@@ -103,12 +111,14 @@ def plan_in_basket(
         if any(found.kind in ENDINGS for found in history):
             raise HoldEnded(f"The hold {id} has ended already and cannot pay for this purchase.")
         if any(found.kind == "redemption" for found in history):
-            raise IdConflict(f"Redemption {id} was recorded before, without this purchase. Use an id of its own.")
+            raise IdConflict(
+                f"Redemption {id} was recorded before, without this purchase. Use an id of its own."
+            )
         points, amount = _wanted(policy, wanted.points, wanted.amount, book.available, total)
         return InBasket(id, points, amount, None)
-    points = hold.points if wanted.points is None and wanted.amount is None else wanted.points
+    asked = hold.points if wanted.points is None and wanted.amount is None else wanted.points
     available = book.available + hold.points
-    points, amount = _wanted(policy, points, wanted.amount, available, total)
+    points, amount = _wanted(policy, asked, wanted.amount, available, total)
     if points > hold.points:
         raise InsufficientPoints(
             f"The hold {id} has {hold.points} points and cannot pay {points}.",
@@ -119,7 +129,12 @@ def plan_in_basket(
 
 
 def redeem_in_basket(
-    context: Context, book: Book, version: ProgramVersion, purchase: Purchase, planned: InBasket, fingerprint: bytes
+    context: Context,
+    book: Book,
+    version: ProgramVersion,
+    purchase: Purchase,
+    planned: InBasket,
+    fingerprint: bytes,
 ) -> None:
     """Posts what `plan_in_basket` planned, as a posting beside the purchase's."""
     at, id = purchase.occurred_at, planned.redemption_id
@@ -243,7 +258,9 @@ def reverse(context: Context, book: Book, request: Reversal, fingerprint: bytes)
         ended = end_facts(end.facts)
         points, amount = ended.points, ended.amount
         if not points:
-            raise HoldEnded("Nothing of this hold was captured, so there is nothing to reverse.", status="released")
+            raise HoldEnded(
+                "Nothing of this hold was captured, so there is nothing to reverse.", status="released"
+            )
     already = restored_so_far(context, book, history)
     left = points - already
     wanted = left if request.points is None else request.points
@@ -293,7 +310,9 @@ def restored_so_far(context: Context, book: Book, history: list[SubjectPosting])
     purchase_id = paid_purchase(history)
     if purchase_id is not None:
         about = context.subjects.get((book.account, purchase_id), [])
-        returns = [posting for posting in about if posting.kind == "return" and posting.subject == purchase_id]
+        returns = [
+            posting for posting in about if posting.kind == "return" and posting.subject == purchase_id
+        ]
         if returns:
             restored += return_facts(returns[-1].facts).restored_points
     return restored

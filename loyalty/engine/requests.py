@@ -47,7 +47,9 @@ def address(request: Request) -> Addressed:
     """The request's own id, and what its account is found by."""
     match request:
         case Purchase():
-            return Addressed(("purchase", request.purchase_id), request.member, None, request.redemption is not None)
+            return Addressed(
+                ("purchase", request.purchase_id), request.member, None, request.redemption is not None
+            )
         case Return():
             return Addressed(("return", request.return_id), None, ("purchase", request.purchase_id), True)
         case UnlinkedReturn():
@@ -73,17 +75,25 @@ def normalised(request: Request) -> Request:
     match request:
         case Purchase():
             return msgspec.structs.replace(
-                request, member=SOMEBODY, occurred_at=_utc(request.occurred_at), lines=_numbered(request.lines)
+                request,
+                member=SOMEBODY,
+                occurred_at=_utc(request.occurred_at),
+                lines=_numbered(request.lines),
             )
         case UnlinkedReturn():
             return msgspec.structs.replace(
-                request, member=SOMEBODY, occurred_at=_utc(request.occurred_at), lines=_numbered(request.lines)
+                request,
+                member=SOMEBODY,
+                occurred_at=_utc(request.occurred_at),
+                lines=_numbered(request.lines),
             )
         case Return():
             lines = request.lines
             if lines is not None:
                 lines = tuple(
-                    line if line.quantity is None else ReturnLine(line.line, _number(line.quantity), line.amount)
+                    line
+                    if line.quantity is None
+                    else ReturnLine(line.line, _number(line.quantity), line.amount)
                     for line in lines
                 )
             return msgspec.structs.replace(request, occurred_at=_utc(request.occurred_at), lines=lines)
@@ -126,7 +136,9 @@ def _numbered(lines: tuple[PurchaseLine, ...]) -> tuple[PurchaseLine, ...]:
     """Lines with their numbers: from 1 by place where they carry none, around those that do."""
     given = {line.line for line in lines if line.line is not None}
     if len(given) != sum(line.line is not None for line in lines):
-        raise InvalidRequest("Two lines of the basket carry the same number. Number each line once, or none of them.")
+        raise InvalidRequest(
+            "Two lines of the basket carry the same number. Number each line once, or none of them."
+        )
     numbered = []
     for place, line in enumerate(lines, 1):
         number = line.line
@@ -140,7 +152,13 @@ def _numbered(lines: tuple[PurchaseLine, ...]) -> tuple[PurchaseLine, ...]:
             continue
         numbered.append(
             PurchaseLine(
-                line.sku, line.amount, number, _number(line.quantity), line.list_amount, line.category, line.tags
+                line.sku,
+                line.amount,
+                number,
+                _number(line.quantity),
+                line.list_amount,
+                line.category,
+                line.tags,
             )
         )
     return tuple(numbered)

@@ -23,7 +23,13 @@ from loyalty.engine.programs import ProgramVersion
 from loyalty.engine.record import tier_answer
 from loyalty.engine.redeem import restored_so_far
 from loyalty.engine.standing import count_return, tier_in_force
-from loyalty.errors import FieldError, InvalidRequest, ReturnExceedsPurchase, ReturnNotAllowed, UnknownPurchase
+from loyalty.errors import (
+    FieldError,
+    InvalidRequest,
+    ReturnExceedsPurchase,
+    ReturnNotAllowed,
+    UnknownPurchase,
+)
 from loyalty.ledger.book import Book
 from loyalty.ledger.store import SubjectPosting
 from loyalty.rules.award import explain, rounding_text
@@ -46,7 +52,9 @@ def record_return(context: Context, book: Book, request: Return, fingerprint: by
     about = context.subjects.get((book.account, request.purchase_id), [])
     bought = next((posting for posting in about if posting.kind == "purchase"), None)
     if bought is None:
-        raise UnknownPurchase(f"No purchase {request.purchase_id} is recorded. If it is on its way, send this again later.")
+        raise UnknownPurchase(
+            f"No purchase {request.purchase_id} is recorded. If it is on its way, send this again later."
+        )
     if request.occurred_at < bought.occurred_at:
         raise ReturnNotAllowed(
             f"The return is dated before its purchase ({bought.occurred_at.isoformat()}). Check occurred_at."
@@ -72,7 +80,10 @@ def record_return(context: Context, book: Book, request: Return, fingerprint: by
     returned_amount = sum(part.amount for part in back.values())
     restored = _cumulative(facts.redeemed_points, returned_amount, facts.total_amount, all_of_it=nothing_kept)
     refunded = _cumulative(
-        facts.total_amount - facts.redeemed_amount, returned_amount, facts.total_amount, all_of_it=nothing_kept
+        facts.total_amount - facts.redeemed_amount,
+        returned_amount,
+        facts.total_amount,
+        all_of_it=nothing_kept,
     )
     now_version = context.programs.at(book.recorded_at)
     tier_before = book.head.tier
@@ -180,7 +191,9 @@ def _take_back(lines: dict[int, PurchaseLine], back: dict[int, Back], wanted: Re
         amount = wanted.amount
         if amount > left_amount:
             raise _exceeds(place, f"{amount} comes back and {left_amount} is left")
-        quantity = left_quantity if amount == left_amount else min(bought * amount / line.amount, left_quantity)
+        quantity = (
+            left_quantity if amount == left_amount else min(bought * amount / line.amount, left_quantity)
+        )
     else:
         quantity, amount = Fraction(wanted.quantity), wanted.amount
         if quantity > left_quantity or amount > left_amount:
@@ -261,7 +274,9 @@ def _restore(context: Context, book: Book, facts: PurchaseFacts, points: int) ->
     return points, repaid
 
 
-def record_unlinked_return(context: Context, book: Book, request: UnlinkedReturn, fingerprint: bytes) -> bytes:
+def record_unlinked_return(
+    context: Context, book: Book, request: UnlinkedReturn, fingerprint: bytes
+) -> bytes:
     """Takes goods back without a known purchase: judged by the base rules of its day."""
     context.check_time(request.occurred_at)
     at = request.occurred_at

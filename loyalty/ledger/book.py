@@ -120,10 +120,26 @@ class Journal:
 class _Posting:
     """The posting under way, and where its rows begin in the journal."""
 
-    __slots__ = ("entries", "id", "kind", "lots", "occurred_at", "program_version", "subject", "tiers", "uses")
+    __slots__ = (
+        "entries",
+        "id",
+        "kind",
+        "lots",
+        "occurred_at",
+        "program_version",
+        "subject",
+        "tiers",
+        "uses",
+    )
 
     def __init__(
-        self, kind: str, id: str | None, subject: str | None, occurred_at: datetime, version: int, journal: Journal
+        self,
+        kind: str,
+        id: str | None,
+        subject: str | None,
+        occurred_at: datetime,
+        version: int,
+        journal: Journal,
     ) -> None:
         self.kind = kind
         self.id = id
@@ -200,7 +216,9 @@ class Book:
 
     # -- postings --------------------------------------------------------------------------------------------------
 
-    def begin(self, kind: str, id: str | None, subject: str | None, occurred_at: datetime, version: int) -> None:
+    def begin(
+        self, kind: str, id: str | None, subject: str | None, occurred_at: datetime, version: int
+    ) -> None:
         """Starts the account's next posting."""
         assert self._posting is None
         self.head.number += 1
@@ -262,7 +280,14 @@ class Book:
         p, head = self._under_way(), self.head
         head.lots += 1
         lot = OpenLot(
-            head.lots, origin or head.lots, points, earned_at, life.spendable_from, life.expires_at, life.idle, purchase_id
+            head.lots,
+            origin or head.lots,
+            points,
+            earned_at,
+            life.spendable_from,
+            life.expires_at,
+            life.idle,
+            purchase_id,
         )
         self.journal.lots.append(
             LotRow(
@@ -287,11 +312,24 @@ class Book:
             del self.lots[lot.lot]
         self.journal.uses.append(
             UseRow(
-                self.account, self.head.number, lot.lot, purpose, points, occurred_at or p.occurred_at, self.recorded_at
+                self.account,
+                self.head.number,
+                lot.lot,
+                purpose,
+                points,
+                occurred_at or p.occurred_at,
+                self.recorded_at,
             )
         )
         return UsedLot(
-            lot.lot, lot.origin, points, lot.earned_at, lot.spendable_from, lot.expires_at, lot.idle, lot.purchase_id
+            lot.lot,
+            lot.origin,
+            points,
+            lot.earned_at,
+            lot.spendable_from,
+            lot.expires_at,
+            lot.idle,
+            lot.purchase_id,
         )
 
     def _take(self, points: int, purpose: str) -> list[UsedLot]:
@@ -506,7 +544,9 @@ class Book:
         head.debt = before + estate.debt
         if head.debt:
             kept = {lot.lot for _, lots in held for lot in lots}
-            paying = sorted((lot for lot in self.lots.values() if lot.lot not in kept), key=self._spend_order())
+            paying = sorted(
+                (lot for lot in self.lots.values() if lot.lot not in kept), key=self._spend_order()
+            )
             paid = sum(use.points for use in self._take_from(paying, head.debt, "debt"))
             head.debt -= paid
         return held
@@ -515,7 +555,9 @@ class Book:
         """A hold that came with a merge goes on, on its own lots, whether they expired meanwhile or not."""
         uses = [self._use(lot, lot.remaining, "merge") for lot in lots]
         self.head.held += hold.points
-        self.holds[hold.redemption_id] = Hold(hold.redemption_id, self.head.number, hold.points, hold.until, uses)
+        self.holds[hold.redemption_id] = Hold(
+            hold.redemption_id, self.head.number, hold.points, hold.until, uses
+        )
         self.journal.opened.append(
             HoldRow(self.account, hold.redemption_id, self.head.number, hold.points, hold.until)
         )

@@ -75,7 +75,9 @@ async def ledger_now(connection: Connection) -> datetime:
     return now
 
 
-async def find_members(connection: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Where]:
+async def find_members(
+    connection: Connection, names: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Where]:
     """The accounts that (scheme, value) names mean now; unknown names are absent."""
     rows = await connection.fetch(
         "select * from resolve_members($1, $2)", [name[0] for name in names], [name[1] for name in names]
@@ -88,7 +90,10 @@ async def find_requests(
 ) -> dict[RequestKey, Recorded]:
     """Those of the requests that are recorded."""
     rows = await connection.fetch(
-        "select * from find_requests($1, $2, $3)", shard_count, [key[0] for key in keys], [key[1] for key in keys]
+        "select * from find_requests($1, $2, $3)",
+        shard_count,
+        [key[0] for key in keys],
+        [key[1] for key in keys],
     )
     return {
         (row["kind"], row["id"]): Recorded(row["shard"], row["account"], row["fingerprint"], row["answer"])
@@ -131,7 +136,9 @@ async def lock_accounts(
         holds=holds,
         counters=counted,
         found={
-            (found["kind"], found["id"]): Recorded(shard, found["account"], found["fingerprint"], found["answer"])
+            (found["kind"], found["id"]): Recorded(
+                shard, found["account"], found["fingerprint"], found["answer"]
+            )
             for found in row["recorded"] or ()
         },
     )
@@ -212,7 +219,9 @@ async def qualifying(
     return found
 
 
-async def tier_changes(connection: Connection, shard: int, accounts: Sequence[int]) -> dict[int, list[TierRow]]:
+async def tier_changes(
+    connection: Connection, shard: int, accounts: Sequence[int]
+) -> dict[int, list[TierRow]]:
     """The accounts' tier histories in the order of recording."""
     found: dict[int, list[TierRow]] = {account: [] for account in accounts}
     for row in await connection.fetch(query("tier_changes"), shard, accounts):
@@ -233,7 +242,19 @@ def _used_lots(rows: Iterable[Record]) -> dict[tuple[int, int], list[UsedLot]]:
     """Soonest to expire first, equal expiry earliest earned first: the order of use. Idle lots were the last to die."""
     found: dict[tuple[int, int], list[UsedLot]] = defaultdict(list)
     for row in rows:
-        account, posting, lot, _purpose, points, origin, earned_at, spendable_from, expires_at, idle, purchase_id = row
+        (
+            account,
+            posting,
+            lot,
+            _purpose,
+            points,
+            origin,
+            earned_at,
+            spendable_from,
+            expires_at,
+            idle,
+            purchase_id,
+        ) = row
         found[account, posting].append(
             UsedLot(lot, origin, points, earned_at, spendable_from, expires_at, idle, purchase_id)
         )

@@ -1,10 +1,15 @@
--- An account's lots that postings $3 granted, with what postings $3 used of them. A use counts from the later of its own
--- and its lot's time. $1 shard, $2 account, $3 posting numbers, $4 as of.
-select l.lot, l.origin, l.points - coalesce(sum(u.points), 0) as remaining, l.earned_at, l.spendable_from, l.expires_at,
-       l.idle, l.purchase_id
-from lot l
-left join lot_use u on u.shard = l.shard and u.account = l.account and u.lot = l.lot and u.posting = any ($3::integer[])
-    and u.occurred_at <= $4::timestamptz
-where l.shard = $1::smallint and l.account = $2::bigint and l.posting = any ($3::integer[])
-group by l.lot, l.origin, l.points, l.earned_at, l.spendable_from, l.expires_at, l.idle, l.purchase_id
-having l.points > coalesce(sum(u.points), 0)
+-- Lots that postings granted (pairs of $2 accounts and $3 posting numbers), with what those postings used of them. A use
+-- counts from the later of its own and its lot's time. $1 shard, $4 as of.
+with known as (select * from unnest($2::bigint[], $3::integer[]) k (account, posting)),
+used as (
+    select u.account, u.lot, sum(u.points) as points
+    from known k
+    join lot_use u on u.shard = $1::smallint and u.account = k.account and u.posting = k.posting
+    where u.occurred_at <= $4::timestamptz
+    group by u.account, u.lot
+)
+select l.account, l.lot, l.origin, (l.points - coalesce(u.points, 0))::bigint as remaining, l.points, l.earned_at,
+       l.spendable_from, l.expires_at, l.idle, l.purchase_id
+from known k
+join lot l on l.shard = $1::smallint and l.account = k.account and l.posting = k.posting
+left join used u on u.account = l.account and u.lot = l.lot
