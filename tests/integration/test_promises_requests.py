@@ -10,7 +10,8 @@ import pytest
 from loyalty.audit import audit
 from loyalty.db.connect import connect_owner
 from loyalty.errors import HoldEnded, IdConflict, InsufficientPoints
-from loyalty.types import Capture, Redemption, Reversal
+from loyalty.ledger import store
+from loyalty.types import Capture, Redemption, Request, Reversal
 from tests.builders import (
     START,
     adjust,
@@ -67,7 +68,7 @@ async def test_promise_7_the_same_request_is_answered_with_the_same_bytes(databa
     ids=lambda request: type(request).__name__,
 )
 async def test_promise_7_the_same_id_with_other_content_changes_nothing(
-    database_url: str, other: object
+    database_url: str, other: Request
 ) -> None:
     async with open_ledger(database_url, program(), "ada", "bob") as ledger:
         await ledger.do(purchase(10000, id="p"))
