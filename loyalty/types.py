@@ -92,7 +92,10 @@ class UnlinkedReturn(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Redemption(Struct, frozen=True, forbid_unknown_fields=True):
-    """Points turned into money: exactly one of `points` and `amount`. With `hold` they are set aside for `hold_seconds`."""
+    """Points turned into money: exactly one of `points` and `amount`.
+
+    With `hold` they are set aside for `hold_seconds`.
+    """
 
     redemption_id: RequestId
     member: MemberRef
@@ -155,7 +158,9 @@ class Enrolment(Struct, frozen=True, forbid_unknown_fields=True):
     member_id: MemberId | None = None
     phone: Annotated[str, Meta(pattern=r"\A\+[0-9]{2,15}\Z")] | None = None
     card: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")] | None = None
-    email: Annotated[str, Meta(pattern=r"\A[^@\s\x00-\x1f\x7f]{1,128}@[^@\s\x00-\x1f\x7f]{1,126}\Z")] | None = None
+    email: (
+        Annotated[str, Meta(pattern=r"\A[^@\s\x00-\x1f\x7f]{1,128}@[^@\s\x00-\x1f\x7f]{1,126}\Z")] | None
+    ) = None
     ext: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:/-]{1,128}\Z")] | None = None
     name: Text | None = None
     birthday: date | None = None
@@ -169,7 +174,9 @@ class MemberChange(Struct, frozen=True, forbid_unknown_fields=True):
     phone: Annotated[str, Meta(pattern=r"\A\+[0-9]{2,15}\Z")] | None | UnsetType = UNSET
     card: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")] | None | UnsetType = UNSET
     email: (
-        Annotated[str, Meta(pattern=r"\A[^@\s\x00-\x1f\x7f]{1,128}@[^@\s\x00-\x1f\x7f]{1,126}\Z")] | None | UnsetType
+        Annotated[str, Meta(pattern=r"\A[^@\s\x00-\x1f\x7f]{1,128}@[^@\s\x00-\x1f\x7f]{1,126}\Z")]
+        | None
+        | UnsetType
     ) = UNSET
     ext: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:/-]{1,128}\Z")] | None | UnsetType = UNSET
     name: Text | None | UnsetType = UNSET

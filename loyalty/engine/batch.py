@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -57,6 +58,8 @@ LOST = (
 )
 """The connection is gone: whether the commit happened is unknown."""
 BUSY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.TooManyConnectionsError)
+BUDGET_SPENT = "LY003"
+"""Raised by post(): a budget no longer holds what was decided."""
 CONFLICT = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
@@ -97,55 +100,37 @@ async def run_batch(engine: "Engine", items: Sequence[Item]) -> None:
 
 
 async def _run(items: list[Item], engine: "Engine") -> None:
+    """Attempts until every item has an outcome, or the ledger stays out of reach for too long."""
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + SETTLE_SECONDS
     pause = 0.02
-    for attempt in range(ATTEMPTS):
+    for _ in range(ATTEMPTS):
         todo = [item for item in items if item.outcome is None]
         if not todo:
             return
         try:
             await _attempt(engine, todo)
-            return
-        except asyncpg.PostgresError as error:
-            if error.sqlstate == "LY003" and attempt < ATTEMPTS - 1:
-                continue
-            if isinstance(error, LOST):
-                log.warning("connection_lost", error=repr(error))
-            elif isinstance(error, BUSY):
+        except Exception as error:  # noqa: BLE001  # whatever it is, every item gets an answer
+            what = _meaning(error, len(todo))
+            if what is _Then.SPLIT:
+                log.warning("batch_split", items=len(todo), error=repr(error))
+                for item in todo:
+                    await _run([item], engine)
+            elif what is _Then.BUSY:
                 _set(
                     todo,
                     Overloaded(
-                        "This account is busy with another request. Try again.",
-                        retry_after=RETRY_AFTER_SECONDS,
+                        "Others are busy with this account. Try again.", retry_after=RETRY_AFTER_SECONDS
                     ),
                 )
-                return
-            elif len(todo) > 1:
-                await _one_by_one(engine, todo, error)
-                return
-            elif not isinstance(error, CONFLICT):
+            elif what is _Then.FAIL:
                 _fail(todo, error)
-                return
-        except LOST as error:
-            if isinstance(error, ValueError):
-                # asyncpg reports a value that it cannot encode as an InterfaceError too.
-                if len(todo) == 1:
-                    _fail(todo, error)
-                else:
-                    await _one_by_one(engine, todo, error)
-                return
-            log.warning("connection_lost", error=repr(error))
-        except Exception as error:
-            if len(todo) == 1:
-                _fail(todo, error)
-            else:
-                await _one_by_one(engine, todo, error)
-            return
-        if loop.time() + pause > give_up_at:
-            break
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, 1.0)
+            elif what is _Then.SETTLE:
+                log.warning("connection_lost", error=repr(error))
+                if loop.time() + pause > give_up_at:
+                    break
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 1.0)
     _set(
         [item for item in items if item.outcome is None],
         Overloaded(
@@ -155,10 +140,27 @@ async def _run(items: list[Item], engine: "Engine") -> None:
     )
 
 
-async def _one_by_one(engine: "Engine", items: list[Item], error: Exception) -> None:
-    log.warning("batch_split", items=len(items), error=repr(error))
-    for item in items:
-        await _run([item], engine)
+class _Then(Enum):
+    """What to do after an attempt that failed."""
+
+    AGAIN = auto()
+    SETTLE = auto()
+    SPLIT = auto()
+    BUSY = auto()
+    FAIL = auto()
+
+
+def _meaning(error: Exception, items: int) -> _Then:
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == BUDGET_SPENT:
+        return _Then.AGAIN
+    # asyncpg reports a value that it cannot encode as an InterfaceError too, and as a ValueError.
+    if isinstance(error, LOST) and not isinstance(error, ValueError):
+        return _Then.SETTLE
+    if isinstance(error, BUSY):
+        return _Then.BUSY
+    if items > 1:
+        return _Then.SPLIT
+    return _Then.AGAIN if isinstance(error, CONFLICT) else _Then.FAIL
 
 
 def _set(items: Sequence[Item], outcome: Answer | LoyaltyError) -> None:

@@ -1,6 +1,7 @@
 """What the decisions of one batch see: the clock, the programs, the locked books, and what was read for them."""
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -109,7 +110,11 @@ class Context:
 
     # -- lives -----------------------------------------------------------------------------------------------------
 
-    def life_given_back(
+    def lives_given_back(self, book: Book, at: datetime) -> Callable[[datetime | None, bool], Life | None]:
+        """The lives of points given back at `at`, from the expiry that they had and whether they were idle."""
+        return lambda expires_at, idle: self._life_given_back(book, at, expires_at, idle)
+
+    def _life_given_back(
         self, book: Book, at: datetime, expires_at: datetime | None, idle: bool
     ) -> Life | None:
         """The life of points given back at `at`; None where they die at once (DESIGN, Restoring)."""

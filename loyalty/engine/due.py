@@ -25,9 +25,7 @@ def post_due(context: Context, book: Book, through: datetime) -> tuple[int, int,
         if what == TIMEOUT:
             hold = min(book.holds.values(), key=lambda hold: (hold.until, hold.redemption_id))
             book.begin("timeout", None, hold.redemption_id, at, version.version)
-            book.end_hold(
-                hold, 0, lambda expires_at, idle: context.life_given_back(book, at, expires_at, idle)
-            )
+            book.end_hold(hold, 0, context.lives_given_back(book, at))
             context.remember(book.close(facts=to_text(EndFacts(0, 0))))
             timed_out += 1
         elif what == EXPIRY:

@@ -36,7 +36,7 @@ async def erase(engine: "Engine", member: str) -> int:
         version = context.programs.at(at).version
         for hold in list(book.holds.values()):
             book.begin("release", None, hold.redemption_id, at, version)
-            book.end_hold(hold, 0, lambda ends_at, idle: context.life_given_back(book, at, ends_at, idle))
+            book.end_hold(hold, 0, context.lives_given_back(book, at))
             answer = RedemptionAnswer(
                 hold.redemption_id, book.head.member_id, "released", 0, 0, balance_answer(book)
             )

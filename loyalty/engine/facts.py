@@ -1,4 +1,4 @@
-"""What a posting records of its decision, as JSON in `posting.facts`: enough to decide it again, or to go on from it."""
+"""What a posting records of its decision, as JSON in `posting.facts`: enough to decide it again, or to go on."""
 
 from datetime import datetime
 from typing import Literal

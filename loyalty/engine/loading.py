@@ -133,33 +133,12 @@ async def _load_subjects(
     owners: Sequence[int],
 ) -> None:
     """Reads the postings that requests refer to: purchases with their returns, redemptions with their endings."""
-    wanted = set()
-    for request, account in zip(requests, owners, strict=True):
-        match request:
-            case Return():
-                wanted.add((account, request.purchase_id))
-            case Capture() | Release() | Reversal():
-                wanted.add((account, request.redemption_id))
-            case Purchase() if request.redemption is not None:
-                wanted.add((account, request.redemption.redemption_id))
+    pairs = list(zip(requests, owners, strict=True))
+    wanted = {(account, id) for request, account in pairs if (id := _subject(request)) is not None}
     if not wanted:
         return
     context.subjects = await store.subjects(connection, shard, list(wanted))
-    # In one batch a purchase may be followed by its return, and the return looks for the redemption by its id.
-    further = set()
-    for request, account in zip(requests, owners, strict=True):
-        if isinstance(request, Purchase) and (account, request.purchase_id) in wanted and request.redemption:
-            further.add((account, request.redemption.redemption_id))
-    for (account, _), postings in context.subjects.items():
-        for posting in postings:
-            if posting.kind == "purchase":
-                redemption = purchase_facts(posting.facts).purchase.redemption
-                if redemption is not None:
-                    further.add((account, redemption.redemption_id))
-        purchase_id = paid_purchase(postings)
-        if purchase_id is not None:
-            further.add((account, purchase_id))
-    further -= wanted
+    further = _further(context) - wanted
     if further:
         context.subjects |= await store.subjects(connection, shard, list(further))
     redeemed = [
@@ -174,3 +153,29 @@ async def _load_subjects(
                 # Lots of an account that was merged into this one: given back, they begin an origin here.
                 uses = [replace(use, origin=0) for use in uses]
             context.uses[account, number] = uses
+
+
+def _subject(request: Request) -> str | None:
+    match request:
+        case Return():
+            return request.purchase_id
+        case Capture() | Release() | Reversal():
+            return request.redemption_id
+        case Purchase() if request.redemption is not None:
+            return request.redemption.redemption_id
+    return None
+
+
+def _further(context: Context) -> set[tuple[int, str]]:
+    """What the subjects lead to: a purchase to the redemption that paid for it, a redemption to its purchase."""
+    further = set()
+    for (account, _), postings in context.subjects.items():
+        for posting in postings:
+            if posting.kind == "purchase":
+                redemption = purchase_facts(posting.facts).purchase.redemption
+                if redemption is not None:
+                    further.add((account, redemption.redemption_id))
+        purchase_id = paid_purchase(postings)
+        if purchase_id is not None:
+            further.add((account, purchase_id))
+    return further

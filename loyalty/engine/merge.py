@@ -87,7 +87,7 @@ async def _merge(engine: "Engine", connection: asyncpg.Connection, source: Where
         old.recorded_at = new.recorded_at = at
         for context, book in ((giving, old), (taking, new)):
             post_due(context, book, at)
-        _move(giving, old, taking, new, at)
+        _move(old, taking, new, at)
         for shard, context in contexts.items():
             books = [book for book in (old, new) if book.journal is context.journal]
             counters = _counters(giving, old, new) if context is taking else []
@@ -105,7 +105,7 @@ async def _merge(engine: "Engine", connection: asyncpg.Connection, source: Where
     return True
 
 
-def _move(giving: Context, old: Book, taking: Context, new: Book, at: datetime) -> None:
+def _move(old: Book, taking: Context, new: Book, at: datetime) -> None:
     version = taking.programs.at(at)
     stays, comes = standing_of_head(version, new.head), standing_of_head(version, old.head)
     old.begin("merge", None, new.head.member_id, at, version.version)

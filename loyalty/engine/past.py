@@ -1,7 +1,8 @@
 """The past, from immutable rows alone: an account as it was at an instant, as known then or as known now.
 
-Rows that occurred up to `as_of` and were known at `known_at` make a book; what was due by then is posted in memory. What
-was due counts as known from its own instant, so the state never depends on when a batch ran (DESIGN, promises 11, 12).
+Rows that occurred up to `as_of` and were known at `known_at` make a book; what was due by then is posted in memory.
+What was due counts as known from its own instant, so the state never depends on when a batch ran (DESIGN, promises
+11 and 12).
 """
 
 from collections import defaultdict

@@ -76,7 +76,8 @@ class Programs:
         return len(windows) <= 1
 
     def idle_deadline(self, active_at: datetime) -> datetime:
-        """When idle points die after an activity: by the version in force then, or the last before it that has idle points."""
+        """When idle points die after an activity: by the version in force then that has idle points, or the last
+        before it."""
         for version in self._in_order:
             if version.effective_from <= active_at and isinstance(
                 version.program.points.expiry, ExpireInactivity

@@ -41,7 +41,7 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
     if redemption is not None:
         redeem_in_basket(context, book, version, purchase, redemption, fingerprint)
     book.begin("purchase", purchase.purchase_id, None, purchase.occurred_at, version.version)
-    lots, repaid = _earn(context, book, version, purchase, award)
+    lots, repaid = _earn(book, version, purchase, award)
     day = version.calendar.day(purchase.occurred_at)
     for rule, (times, points) in award.charges.items():
         context.charge(book.account, version, day, rule, times, points)
@@ -96,7 +96,7 @@ def facts_of(
 
 
 def _earn(
-    context: Context, book: Book, version: ProgramVersion, purchase: Purchase, award: Award
+    book: Book, version: ProgramVersion, purchase: Purchase, award: Award
 ) -> tuple[list[tuple[int, OpenLot]], int]:
     """Grants the points; what is dead on arrival expires in the same posting."""
     if not award.points:

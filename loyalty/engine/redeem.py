@@ -169,9 +169,7 @@ def _capture(
 ) -> int:
     at = book.recorded_at
     book.begin("capture", None, hold.redemption_id, at, version.version)
-    repaid = book.end_hold(
-        hold, points, lambda expires_at, idle: context.life_given_back(book, at, expires_at, idle)
-    )
+    repaid = book.end_hold(hold, points, context.lives_given_back(book, at))
     answer = RedemptionAnswer(
         hold.redemption_id, book.head.member_id, "captured", points, amount, balance_answer(book)
     )
@@ -221,7 +219,7 @@ def release(context: Context, book: Book, request: Release) -> tuple[bytes, bool
     at = book.recorded_at
     version = context.programs.at(at)
     book.begin("release", None, hold.redemption_id, at, version.version)
-    book.end_hold(hold, 0, lambda expires_at, idle: context.life_given_back(book, at, expires_at, idle))
+    book.end_hold(hold, 0, context.lives_given_back(book, at))
     body = encode(
         RedemptionAnswer(hold.redemption_id, book.head.member_id, "released", 0, 0, balance_answer(book))
     )
@@ -281,9 +279,7 @@ def reverse(context: Context, book: Book, request: Reversal, fingerprint: bytes)
     skip = already + (taken.points - points)
     worth = amount * (already + wanted) // points - amount * already // points
     book.begin("reversal", request.reversal_id, request.redemption_id, at, version.version)
-    book.restore(
-        uses, wanted, skip, lambda expires_at, idle: context.life_given_back(book, at, expires_at, idle)
-    )
+    book.restore(uses, wanted, skip, context.lives_given_back(book, at))
     answer = ReversalAnswer(
         request.redemption_id,
         book.head.member_id,

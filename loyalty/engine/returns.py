@@ -269,7 +269,7 @@ def _restore(context: Context, book: Book, facts: PurchaseFacts, points: int) ->
         context.uses[redeemed.account, redeemed.number],
         points,
         already + released,
-        lambda expires_at, idle: context.life_given_back(book, at, expires_at, idle),
+        context.lives_given_back(book, at),
     )
     return points, repaid
 

@@ -155,8 +155,8 @@ class _Posting:
 class Book:
     """One account's books. Every move happens inside a posting: `begin`, moves, `close`.
 
-    `now` is the ledger's clock, read after the lock; `idle_deadline` tells when idle points die, from the account's last
-    activity. What is due must have been posted before any other move: `available` relies on it.
+    `now` is the ledger's clock, read after the lock; `idle_deadline` tells when idle points die, from the account's
+    last activity. What is due must have been posted before any other move: `available` relies on it.
     """
 
     def __init__(
