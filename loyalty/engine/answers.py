@@ -8,6 +8,7 @@ from msgspec.json import Encoder
 
 from loyalty.program.model import Benefits
 from loyalty.rules.award import Explained
+from loyalty.rules.facts import Facts
 from loyalty.types import PurchaseLine, PurchaseRedemption
 
 encode = Encoder(order=None).encode
@@ -214,6 +215,19 @@ class PurchaseRecord(Struct, frozen=True):
     rounding: str
     receipt: Receipt
     returns: list[ReturnReceipt]
+
+
+class Explanation(Struct, frozen=True, omit_defaults=True):
+    """Why a purchase earned what it did. `verified`, where asked for: the recorded decision was made again from its
+    recorded facts, and gave the same."""
+
+    purchase_id: str
+    program_version: int
+    points_earned: int
+    judged: Facts
+    explain: list[Explained]
+    rounding: str
+    verified: bool | None = None
 
 
 class RedemptionRecord(Struct, frozen=True, omit_defaults=True):

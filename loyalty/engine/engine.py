@@ -132,6 +132,10 @@ class Engine:
         """What was recorded of a purchase, its returns, and the explanation of every point."""
         return await reads.purchase(self, purchase_id)
 
+    async def explanation(self, purchase_id: str, verify: bool = False) -> Struct:
+        """Why a purchase earned what it did; with `verify`, the decision is made again and compared."""
+        return await reads.explanation(self, purchase_id, verify)
+
     async def redemption(self, redemption_id: str) -> Struct:
         """A redemption as it stands: held, captured, released or timed out, and what was reversed."""
         return await reads.redemption(self, redemption_id)

@@ -13,6 +13,7 @@ from loyalty.engine.answers import (
     EntryAnswer,
     EntryPage,
     Expiring,
+    Explanation,
     LotAnswer,
     NextTier,
     OpenHold,
@@ -44,6 +45,7 @@ from loyalty.errors import FieldError, InvalidRequest, UnknownMember, UnknownPur
 from loyalty.ledger import store
 from loyalty.ledger.book import NEVER, Book
 from loyalty.members.identity import parse_reference
+from loyalty.rules.award import explain, rounding_text
 from loyalty.rules.redeem import amount_for_points
 from loyalty.tiers.history import timeline
 from loyalty.tiers.model import Change
@@ -266,6 +268,38 @@ async def purchase(engine: "Engine", purchase_id: str) -> PurchaseRecord:
         rounding=receipt.rounding,
         receipt=receipt,
         returns=[msgspec.json.decode(found["answer"], type=ReturnReceipt) for found in returns],
+    )
+
+
+async def explanation(engine: "Engine", purchase_id: str, verify: bool) -> Explanation:
+    """Why a purchase earned what it did; with `verify`, the decision is made again and compared."""
+    async with engine.pool.acquire() as connection:
+        row = await connection.fetchrow(query("posting_by_id"), "purchase", purchase_id)
+    if row is None:
+        raise UnknownPurchase(f"No purchase {purchase_id} is recorded.")
+    programs = engine.programs_known
+    if row["program_version"] > programs.newest:
+        programs = await engine.programs()
+    facts = purchase_facts(row["facts"])
+    receipt = msgspec.json.decode(row["answer"], type=Receipt)
+    verified = None
+    if verify:
+        award = programs.numbered(row["program_version"]).judge.judge(facts.purchase.lines, facts.judged)
+        verified = (
+            award.points == facts.points == receipt.points_earned
+            and award.metric_amount == facts.metric_amount
+            and award.charges == facts.charges
+            and msgspec.to_builtins(explain(award)) == msgspec.to_builtins(receipt.explain)
+            and rounding_text(award) == receipt.rounding
+        )
+    return Explanation(
+        purchase_id,
+        row["program_version"],
+        facts.points,
+        facts.judged,
+        receipt.explain,
+        receipt.rounding,
+        verified,
     )
 
 
