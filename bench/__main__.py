@@ -1,0 +1,152 @@
+"""`python -m bench`: measure, write bench/results/latest.json, and draw docs/PERFORMANCE.md anew."""
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from typing import Any
+
+from bench import machine, page
+from bench.figures import FIGURES
+from bench.harness import FULL, QUICK, Bench, Contestant, Figure, Result, Scale
+from bench.load import BenchError, wrk
+from bench.stack import ROOT, Stack
+
+RESULTS = ROOT / "bench" / "results" / "latest.json"
+RECORDED = ROOT / "bench" / "recorded.json"
+FAR = 0.5
+"""A quick run fails when a ratio is worse than this part of what was recorded."""
+
+
+def main() -> int:
+    asked = _arguments()
+    scale = _scale(asked)
+    chosen = [figure for figure in FIGURES if _wanted(figure, asked)]
+    if asked.page:
+        page.write(json.loads(RESULTS.read_text()))
+        return 0
+    try:
+        wrk()
+        with Stack() as stack:
+            found = measure(stack, scale, chosen)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    print(f"\nwritten: {RESULTS.relative_to(ROOT)}")
+    if asked.quick:
+        return _compare(found, asked.record)
+    if asked.record or not asked.only:
+        page.write(found)
+    return 0
+
+
+def measure(stack: Stack, scale: Scale, chosen: list[Figure]) -> dict[str, Any]:
+    """All of one run as plain values."""
+    started = time.monotonic()
+    about = machine.describe(stack, scale)
+    bench = Bench(stack, scale, _say)
+    contestants: dict[str, Contestant] = {}
+    for figure in chosen:
+        contestants.update({one.name: one for one in figure.contestants})
+    if contestants:
+        _say(f"{len(contestants)} contestants, {scale.rounds} rounds of {scale.seconds:g} s each")
+        bench.run(list(contestants.values()))
+    figures: dict[str, Any] = {}
+    for figure in chosen:
+        try:
+            result: Result = figure.judge(bench)
+        except BenchError as error:
+            _say(f"{figure.id}: not measured: {error}")
+            figures[figure.id] = {"title": figure.title, "bar": figure.bar, "at_least": figure.at_least,
+                                  "failed": str(error)}  # fmt: skip
+            continue
+        sign = "holds" if figure.holds(result.value) else "DOES NOT HOLD"
+        _say(
+            f"{figure.id}: {result.value:.2f} ({'>=' if figure.at_least else '<='} {figure.bar:g}: {sign}) {result.note}"
+        )
+        figures[figure.id] = {
+            "title": figure.title, "bar": figure.bar, "at_least": figure.at_least, "value": result.value,
+            "parts": result.parts, "note": result.note,
+        }  # fmt: skip
+    rounds = {
+        name: [dataclasses.asdict(sample) for sample in samples] for name, samples in bench.samples.items()
+    }
+    titles = {name: one.title for name, one in contestants.items()}
+    return {
+        **about,
+        "seconds": round(time.monotonic() - started),
+        "figures": figures,
+        "rounds": rounds,
+        "titles": titles,
+    }
+
+
+def _compare(found: dict[str, Any], record: bool) -> int:
+    measured = {name: figure["value"] for name, figure in found["figures"].items() if "value" in figure}
+    if record:
+        RECORDED.write_text(
+            json.dumps({name: round(value, 3) for name, value in measured.items()}, indent=1) + "\n"
+        )
+        return 0
+    failed = [f"{name} was not measured" for name, figure in found["figures"].items() if "failed" in figure]
+    for name, then in json.loads(RECORDED.read_text()).items():
+        if name not in measured:
+            continue
+        now, at_least = measured[name], found["figures"][name]["at_least"]
+        if now < then * FAR if at_least else now > then / FAR:
+            failed.append(f"{name} is {now:.2f}; recorded was {then:.2f}")
+    for line in failed:
+        print(f"bench: {line}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="a short run that fails only when a ratio fell far"
+    )
+    parser.add_argument("--only", metavar="P1,P3", help="these figures only; the page stays as it is")
+    parser.add_argument("--skip", metavar="P5,P12", default="", help="all figures but these")
+    parser.add_argument(
+        "--record", action="store_true", help="with --quick: these ratios are what to compare with"
+    )
+    parser.add_argument(
+        "--page", action="store_true", help="draw the page anew from the last run, measure nothing"
+    )
+    for name in (
+        "rounds",
+        "seconds",
+        "members",
+        "growth",
+        "import-purchases",
+        "due-lots",
+        "memory-purchases",
+    ):
+        parser.add_argument(f"--{name}", type=int)
+    return parser.parse_args()
+
+
+def _scale(asked: argparse.Namespace) -> Scale:
+    given = {
+        name: getattr(asked, name)
+        for name in Scale.__dataclass_fields__
+        if getattr(asked, name, None) is not None
+    }
+    return dataclasses.replace(QUICK if asked.quick else FULL, **given)
+
+
+def _wanted(figure: Figure, asked: argparse.Namespace) -> bool:
+    if asked.only:
+        return figure.id in asked.only.split(",")
+    return figure.id not in asked.skip.split(",") and (figure.quick or not asked.quick)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
