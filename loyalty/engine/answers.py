@@ -169,10 +169,11 @@ class EntryAnswer(Struct, frozen=True, omit_defaults=True):
 
 
 class EntryPage(Struct, frozen=True):
-    """`next_cursor` is null on the last page."""
+    """`next_cursor` is null on the last page. `merged_into`: this member's account went to that one."""
 
     entries: list[EntryAnswer]
     next_cursor: str | None
+    merged_into: str | None = None
 
 
 class PurchaseSummary(Struct, frozen=True):

@@ -44,6 +44,7 @@ from loyalty.engine.standing import standing_of_head
 from loyalty.errors import FieldError, InvalidRequest, UnknownMember, UnknownPurchase, UnknownRedemption
 from loyalty.ledger import store
 from loyalty.ledger.book import NEVER, Book
+from loyalty.ledger.chain import EPOCH, microseconds
 from loyalty.members.identity import parse_reference
 from loyalty.rules.award import explain, rounding_text
 from loyalty.rules.redeem import amount_for_points
@@ -160,6 +161,15 @@ async def tier(engine: "Engine", member: str) -> TierStanding:
     )
 
 
+def _instant_before(cursor: str | None) -> tuple[datetime, int]:
+    if cursor is None:
+        return NEVER, 0
+    at, dash, number = cursor.partition("-")
+    if not (dash and at.isascii() and at.isdigit() and len(at) <= 17):
+        _before("")
+    return EPOCH + timedelta(microseconds=int(at)), _before(number)
+
+
 def _before(cursor: str | None) -> int:
     if cursor is None:
         return LAST
@@ -175,10 +185,15 @@ async def entries(engine: "Engine", member: str, cursor: str | None, limit: int)
     """A page of entries, newest first. What is due but not posted is not among them."""
     before = _before(cursor)
     async with engine.pool.acquire() as connection:
-        shard, account = await where_is(connection, member)
+        name = parse_reference(member)
+        # A member_id shows its own record, also when that member was merged since.
+        own = await connection.fetchrow(query("own_account"), name.value) if name.scheme == "id" else None
+        shard, account = (own["shard"], own["account"]) if own else await where_is(connection, member)
         rows = await connection.fetch(query("entries"), shard, account, before, limit + 1)
     page = [_entry(row) for row in rows[:limit]]
-    return EntryPage(page, str(page[-1].seq) if len(rows) > limit else None)
+    return EntryPage(
+        page, str(page[-1].seq) if len(rows) > limit else None, own["merged_into"] if own else None
+    )
 
 
 _NAMED_BY = {
@@ -216,10 +231,10 @@ def _entry(row: Record) -> EntryAnswer:
 
 async def purchases(engine: "Engine", member: str, cursor: str | None, limit: int) -> PurchasePage:
     """A page of purchases, the last recorded first."""
-    before = _before(cursor)
+    recorded_before, number = _instant_before(cursor)
     async with engine.pool.acquire() as connection:
         shard, account = await where_is(connection, member)
-        rows = await connection.fetch(query("purchases"), shard, account, before, limit + 1)
+        rows = await connection.fetch(query("purchases"), shard, account, recorded_before, number, limit + 1)
     page = []
     for row in rows[:limit]:
         facts = purchase_facts(row["facts"])
@@ -235,7 +250,9 @@ async def purchases(engine: "Engine", member: str, cursor: str | None, limit: in
                 facts.redeemed_points,
             )
         )
-    return PurchasePage(page, str(rows[limit - 1]["number"]) if len(rows) > limit else None)
+    more = len(rows) > limit
+    last = rows[limit - 1] if more else None
+    return PurchasePage(page, f"{microseconds(last['recorded_at'])}-{last['number']}" if last else None)
 
 
 async def purchase(engine: "Engine", purchase_id: str) -> PurchaseRecord:

@@ -95,7 +95,7 @@ def _lines(lines: tuple[PurchaseLine, ...], errors: list[FieldError]) -> None:
         total += line.amount
         if not line.sku.isprintable():
             check_text(f"lines[{index}].sku", line.sku, errors)
-        if line.category is not None:
+        if line.category is not None and not line.category.isprintable():
             check_text(f"lines[{index}].category", line.category, errors)
         for tag_index, tag in enumerate(line.tags):
             check_text(f"lines[{index}].tags[{tag_index}]", tag, errors)

@@ -14,12 +14,12 @@ from loyalty.ledger.rows import EntryRow, LotRow, PostingRow, TierRow, UseRow
 GENESIS = bytes(32)
 """What the first posting of an account follows."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def microseconds(at: datetime) -> int:
     """The instant as whole microseconds since 1970-01-01T00:00Z."""
-    since = at - _EPOCH
+    since = at - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 

@@ -1,5 +1,12 @@
--- What was posted about a purchase or a redemption, oldest first. $1 shard, $2 account, $3 its id.
+-- What was posted about a purchase or a redemption, oldest first, wherever its member was merged to since.
+-- $1 shard, $2 account that it was recorded for, $3 its id.
+with owner as (
+    select coalesce(a.merged_shard, a.shard) as shard, coalesce(a.merged_into, a.account) as account
+    from account a where a.shard = $1::smallint and a.account = $2::bigint
+)
 select p.kind::text, p.id, p.occurred_at, p.recorded_at, p.facts, p.answer
-from posting p
-where p.shard = $1::smallint and p.account = $2::bigint and p.subject = $3
-order by p.number
+from owner o
+cross join lateral family(o.shard, array[o.account]) f
+join posting p on p.shard = f.shard and p.account = f.account
+where p.subject = $3
+order by p.recorded_at, p.number
