@@ -42,9 +42,18 @@ class TakenHold(Struct):
 
 
 class Books:
-    """What the rows of one account add up to. `ranks` orders the tiers, lowest first."""
+    """What the rows of one account add up to.
 
-    def __init__(self, ranks: Mapping[str, int], versions: int, report: Report) -> None:
+    Args:
+        ranks: the tiers' places, 0 the lowest.
+        versions: number of program versions.
+        report: takes what differs.
+        gone_at: the posting with which the account went into another, if it did.
+    """
+
+    def __init__(
+        self, ranks: Mapping[str, int], versions: int, report: Report, gone_at: int | None = None
+    ) -> None:
         self.number = self.seq = self.lot_count = 0
         self.balance = self.held = self.debt = 0
         self.or_balance = 0
@@ -67,6 +76,9 @@ class Books:
         self.purchases = 0
         self.returned: set[str] = set()
         """Purchases of which something came back: all of it or not, the rows alone do not tell."""
+        self._gone_at = gone_at
+        self._granted: dict[int, int] = {}
+        """Points of each grant; a merge brings one in several lots."""
         self._ranks = ranks
         self._versions = versions
         self._report = report
@@ -79,10 +91,11 @@ class Books:
             self._follow(posting, moved)
         for entry in moved.entries:
             self._enter(entry)
+        merges = posting is not None and posting.kind == "merge"
         for lot in moved.lots:
-            self._grant(lot)
+            self._grant(lot, merges)
         for use in moved.uses:
-            self._use(use)
+            self._use(use, merges)
         for ordinal, tier in enumerate(moved.tiers, 1):
             self._change_tier(ordinal, tier)
         self._settle(number, posting, moves_of(moved, self.lots))
@@ -156,7 +169,7 @@ class Books:
         if entry.counter != COUNTERS.get(entry.kind):
             self._report("entry", key, f"{entry.kind} stands against {entry.counter}")
 
-    def _grant(self, lot: Lot) -> None:
+    def _grant(self, lot: Lot, merges: bool) -> None:
         key = f"lot={lot.lot}"
         if lot.lot != self.lot_count + 1:
             self._missing("lot", "lot", self.lot_count + 1, lot.lot - 1)
@@ -166,14 +179,16 @@ class Books:
         self.lots[lot.lot] = lot
         self.left[lot.lot] = lot.points
         left = self.origins[lot.origin] = self.origins.get(lot.origin, 0) + lot.points
+        if merges or lot.origin == lot.lot:
+            self._granted[lot.origin] = self._granted.get(lot.origin, 0) + lot.points
         if lot.origin != lot.lot:
             first = self.lots.get(lot.origin)
             if first is None or first.origin != lot.origin:
                 self._report("lot", key, f"has lot {lot.origin} as its origin, which was never granted")
-            elif left > first.points:
+            elif left > self._granted[lot.origin]:
                 self._report("lot", key, f"gives back more of lot {lot.origin} than was used of it")
 
-    def _use(self, use: Use) -> None:
+    def _use(self, use: Use, merges: bool) -> None:
         key = _key(use)
         lot = self.lots.get(use.lot)
         if lot is None:
@@ -193,7 +208,7 @@ class Books:
                 self._report("lot_use", key, "expires a lot before its time")
             if left > 0:
                 self._report("lot_use", key, f"expires a lot but leaves {left} points of it")
-        elif use.purpose == "debt" and use.posting != lot.posting:
+        elif use.purpose == "debt" and use.posting != lot.posting and not merges:
             self._report("lot_use", key, "repays debt from a lot of another posting")
 
     def _change_tier(self, ordinal: int, tier: Tier) -> None:
@@ -207,19 +222,31 @@ class Books:
         self.tier = tier
 
     def _settle(self, number: int, posting: Posting | None, moves: Moves) -> None:
-        kind, ended = "", 0
+        kind, held, ended = "", moves.used.get("hold", 0), 0
         if posting is not None:
             kind = posting.kind
             if kind in _ENDINGS:
                 ended = self._end(posting)
-            if moves.held:
-                self.holds[posting.id] = TakenHold(number, moves.held, _until(posting.facts))
+            elif kind == "merge":
+                held, ended = self._merge(posting, moves)
+            elif held:
+                self.holds[posting.id] = TakenHold(number, held, _until(posting.facts))
             if moves.acts:
                 self.active_at = max(self.active_at or posting.occurred_at, posting.occurred_at)
             for table, message in moves.differences(kind, ended):
                 self._report(table, f"posting={number}", message)
-        self.held += moves.held - ended
-        self.debt += moves.debt(kind, ended)
+        self.held += held - ended
+        self.debt += moves.debt(kind, held - ended)
+
+    def _merge(self, posting: Posting, moves: Moves) -> tuple[int, int]:
+        """Points held again and points held no more: holds leave all at once, and come each in its own posting."""
+        if posting.number == self._gone_at:
+            self.holds.clear()
+            return 0, self.held
+        held = moves.used.get("merge", 0)
+        if held:
+            self.holds[posting.subject] = TakenHold(posting.number, held, _until(posting.facts))
+        return held, 0
 
     def _end(self, posting: Posting) -> int:
         hold = self.holds.pop(posting.subject, None)

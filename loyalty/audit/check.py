@@ -24,7 +24,8 @@ def check_range(there: Range, ranks: Mapping[str, int], versions: int) -> Part:
     for account, postings in there.accounts():
         head = there.heads.get(account)
         report = _reporter(part, account, None if head is None else head.member_id)
-        books = Books(ranks, versions, report)
+        gone = head is not None and head.status == "merged" and bool(postings)
+        books = Books(ranks, versions, report, postings[-1].number if gone else None)
         for number, posting in _in_order(postings, orphans.get(account)):
             moved = there.moved.pop((account, number), None) or Moved()
             books.replay(number, posting, moved)

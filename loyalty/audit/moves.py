@@ -27,21 +27,17 @@ class Moves(Struct):
     """What there are more entries of than there may be."""
 
     @property
-    def held(self) -> int:
-        return self.used.get("hold", 0)
-
-    @property
     def acts(self) -> bool:
         """Whether the member earned, redeemed or held: what idle points live by."""
         return self.plain or "earn" in self.entered or "redeem" in self.taken or "hold" in self.used
 
-    def debt(self, kind: str, ended: int) -> int:
+    def debt(self, kind: str, held: int) -> int:
         """By how much debt rose: by what was clawed back beyond the lots (the entry leaves out what was forgiven),
-        less what lots repaid.
+        less what lots repaid. `held`: by how much held points rose.
         """
         if kind in BY_CONSERVATION:
             entered = sum(self.entered.values()) - sum(self.taken.values())
-            return self.granted - sum(self.used.values()) + self.held - ended - entered
+            return self.granted - sum(self.used.values()) + held - entered
         return max(0, self.taken.get("clawback", 0) - self.used.get("clawback", 0)) - self.used.get("debt", 0)
 
     def differences(self, kind: str, ended: int) -> Iterator[tuple[str, str]]:
@@ -66,7 +62,7 @@ class Moves(Struct):
         clawed, back = self.used.get("clawback", 0), self.taken.get("clawback", 0)
         if clawed > back:
             yield "lot_use", f"{clawed} points of lots were clawed back, but entries say {back}"
-        if self.held and kind != "redemption":
+        if "hold" in self.used and kind != "redemption":
             yield "lot_use", f"a posting of kind {kind} holds no points"
 
 

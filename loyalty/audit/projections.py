@@ -78,6 +78,8 @@ def _head(books: Books, head: Head, report: Report) -> bool:
     }
     for name, of_change in _TIER.items():
         must[name] = None if books.tier is None else getattr(books.tier, of_change)
+    if head.status == "merged":
+        del must["tier_verdict_at"]  # nothing is due on it any more
     if books.recorded_at is not None:
         must["recorded_at"] = books.recorded_at
     if not books.merged:

@@ -21,9 +21,9 @@ CHANGED = {
     f"update entry set points = 101 where {ADA} and seq = 1": ("entry", "seq=1"),
     f"update entry set balance_after = 999 where {ADA} and seq = 2": ("entry", "seq=2"),
     f"update entry set kind = 'adjust', counter = 'adjusted' where {ADA} and seq = 1": ("posting", "number=1"),
-    f"""alter table entry drop constraint entry_check;
+    f"""alter table entry drop constraint if exists entry_check;
         update entry set counter = 'adjusted' where {ADA} and seq = 1""": ("entry", "seq=1"),
-    f"""alter table entry drop constraint entry_check;
+    f"""alter table entry drop constraint if exists entry_check;
         update entry set points = -100, kind = 'earn' where {ADA} and seq = 1""": ("entry", "seq=1"),
     f"update entry set occurred_at = '2001-01-01Z' where {ADA} and seq = 1": ("posting", "number=1"),
     f"update entry set recorded_at = '2001-01-01Z' where {ADA} and seq = 1": ("entry", "seq=1"),
