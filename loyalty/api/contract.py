@@ -1,10 +1,10 @@
-"""What each call takes and gives, stated once beside its handler: it makes the route, its guard and its OpenAPI.
+"""What each call takes and gives, stated once beside its handler: it makes the route, its check and its OpenAPI.
 
 The schemas come from msgspec, which also decodes the bodies: what is written there is what is checked.
 """
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 from inspect import getdoc
 from typing import Any, Literal, cast
@@ -18,9 +18,8 @@ from litestar.openapi.spec.header import OpenAPIHeader
 from litestar.routes import HTTPRoute
 from msgspec import Struct
 
-from loyalty.api.auth import allow
+from loyalty.api.auth import Handler, allow
 from loyalty.api.problems import PROBLEM_JSON, STATUS, Problem
-from loyalty.api.reply import Reply
 from loyalty.errors import (
     Forbidden,
     Internal,
@@ -34,7 +33,6 @@ from loyalty.errors import (
 
 REF = "#/components/schemas/{name}"
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-Handler = Callable[..., Awaitable[Reply]]
 
 
 class Contract(Struct, frozen=True):
@@ -69,6 +67,7 @@ def call(
     problems: tuple[type[LoyaltyError], ...] = (),
     replays: bool = False,
     mentions: tuple[type[Struct], ...] = (),
+    listed: bool = True,
 ) -> Callable[[Handler], HTTPRouteHandler]:
     """Make a handler of an async function `(request) -> Reply`, with its contract.
 
@@ -78,6 +77,7 @@ def call(
         example: a body to try out, as a value.
         problems: errors of its own, besides those that any call can meet.
         replays: whether a repeated request is answered with the stored bytes.
+        listed: whether the OpenAPI document shows it.
         mentions: types that the schemas of body and answers refer to by name only.
     """
     contract = Contract(
@@ -100,14 +100,14 @@ def call(
             path,
             http_method=[method],
             status_code=200,  # Reply carries its own
-            guards=None if roles is None else [allow(roles)],
+            include_in_schema=listed,
             opt={"contract": contract},
             operation_id=function.__name__,
             summary=summary.strip().removesuffix("."),
             description=_description(description, roles),
             tags=[tag],
         )
-        return handler(function)
+        return handler(function if roles is None else allow(roles, function))
 
     return make
 
@@ -121,6 +121,7 @@ def complete(app: Litestar) -> None:
         if isinstance(route_, HTTPRoute)
         for handler in route_.route_handlers
         if isinstance(contract := handler.opt.get("contract"), Contract)
+        and handler.resolve_include_in_schema()
     ]
     types = {id(kind): kind for _, _, contract in found for kind in _types(contract)}
     schemas, components = msgspec.json.schema_components(list(types.values()), ref_template=REF)

@@ -1,11 +1,10 @@
 """Purchases: record, read, quote; and the returns that name one."""
 
 import msgspec
-from litestar import get
 from msgspec import Struct
 
 from loyalty.api import examples
-from loyalty.api.auth import SHOPS, STAFF, allow
+from loyalty.api.auth import SHOPS, STAFF
 from loyalty.api.contract import call
 from loyalty.api.reading import Call, context, id_in_path, read_json
 from loyalty.api.reply import Reply, created, reply
@@ -74,7 +73,7 @@ async def read_purchase(request: Call) -> Reply:
     return reply(await context(request).engine.purchase(id_in_path(request, "purchase_id")))
 
 
-@get("/v1/purchases/batch", guards=[allow(STAFF)], include_in_schema=False)
+@call("GET", "/v1/purchases/batch", roles=STAFF, tag="Purchases", answers={200: PurchaseRecord}, listed=False)
 async def read_purchase_called_batch(request: Call) -> Reply:
     """Read the purchase whose id is `batch`: the path of uploads would hide it."""
     return reply(await context(request).engine.purchase("batch"))
