@@ -111,8 +111,8 @@ def _lots(rows: list[Row], zone: tzinfo | None) -> list[OpeningLot]:
         if not points:
             continue
         until = values.instant_of(row, _EXPIRES, "expires_at", zone) if row[_EXPIRES] else None
-        if points < 0 and until is not None:
-            raise BadRowError("debt expires", row, "points below zero carry no expires_at")
+        if points < 0:
+            raise BadRowError("points below zero", row, f"points is {points}; nobody starts with a debt")
         before = lots.get(until, OpeningLot(0, until, []))
         lots[until] = OpeningLot(before.points + points, until, [*before.lines, values.line_number(row)])
     return sorted(

@@ -59,6 +59,7 @@ def test_a_tier_comes_with_its_times() -> None:
         ({"member_id": "m1", "enrolled_at": "2020-01-01"}, "enrolled_at is unusable"),
         ({"member_id": "m1", "tier": "gold"}, "tier_since is missing"),
         ({"member_id": "m1", "points": "1.5"}, "points is no whole number"),
+        ({"member_id": "m1", "points": "-5"}, "points below zero"),
         ({"member_id": "m1", "points": "5", "expires_at": "2027"}, "expires_at is unusable"),
     ],
 )
