@@ -66,9 +66,10 @@ def verdict(found: "Findings") -> str:
 
 def _table(found: "Findings", show: int) -> None:
     for row in found.rows[:show]:
-        place = f"{row.table}({row.key})" if row.key else row.table
-        if row.account is not None:
-            place += f" of account {row.account}" + (f" ({row.member_id})" if row.member_id else "")
+        owner = f"account {row.account}" if row.account is not None else ""
+        owner += f" ({row.member_id})" if row.member_id else ""
+        table = row.table if row.table != "account" or not owner else ""
+        place = ", ".join(part for part in (owner, table, row.key) if part)
         click.echo(f"  {place}: {row.message}")
     left = found.count - min(show, len(found.rows))
     if left:
