@@ -3,13 +3,16 @@
 import argparse
 import dataclasses
 import json
+import logging
 import sys
 import time
 from typing import Any
 
+import structlog
+
 from bench import machine, page
 from bench.figures import FIGURES
-from bench.harness import FULL, QUICK, Bench, Contestant, Figure, Result, Scale
+from bench.harness import FULL, QUICK, Bench, Figure, Scale
 from bench.load import BenchError, wrk
 from bench.stack import ROOT, Stack
 
@@ -28,6 +31,7 @@ def main() -> int:
         return 0
     try:
         wrk()
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
         with Stack() as stack:
             found = measure(stack, scale, chosen)
     except BenchError as error:
@@ -48,40 +52,41 @@ def measure(stack: Stack, scale: Scale, chosen: list[Figure]) -> dict[str, Any]:
     started = time.monotonic()
     about = machine.describe(stack, scale)
     bench = Bench(stack, scale, _say)
-    contestants: dict[str, Contestant] = {}
-    for figure in chosen:
-        contestants.update({one.name: one for one in figure.contestants})
-    if contestants:
-        _say(f"{len(contestants)} contestants, {scale.rounds} rounds of {scale.seconds:g} s each")
-        bench.run(list(contestants.values()))
     figures: dict[str, Any] = {}
-    for figure in chosen:
-        try:
-            result: Result = figure.judge(bench)
-        except BenchError as error:
-            _say(f"{figure.id}: not measured: {error}")
-            figures[figure.id] = {"title": figure.title, "bar": figure.bar, "at_least": figure.at_least,
-                                  "failed": str(error)}  # fmt: skip
-            continue
-        sign = "holds" if figure.holds(result.value) else "DOES NOT HOLD"
-        _say(
-            f"{figure.id}: {result.value:.2f} ({'>=' if figure.at_least else '<='} {figure.bar:g}: {sign}) {result.note}"
-        )
-        figures[figure.id] = {
-            "title": figure.title, "bar": figure.bar, "at_least": figure.at_least, "value": result.value,
-            "parts": result.parts, "note": result.note,
-        }  # fmt: skip
-    rounds = {
-        name: [dataclasses.asdict(sample) for sample in samples] for name, samples in bench.samples.items()
-    }
-    titles = {name: one.title for name, one in contestants.items()}
-    return {
-        **about,
-        "seconds": round(time.monotonic() - started),
-        "figures": figures,
-        "rounds": rounds,
-        "titles": titles,
-    }
+    rounds: dict[str, Any] = {}
+    titles: dict[str, str] = {}
+    for group in sorted({figure.group for figure in chosen}):
+        together = [figure for figure in chosen if figure.group == group]
+        contestants = {one.name: one for figure in together for one in figure.contestants}
+        if contestants:
+            _say(
+                f"group {group}: {len(contestants)} contestants, {scale.rounds} rounds of {scale.seconds:g} s each"
+            )
+            bench.run(list(contestants.values()))
+        for figure in together:
+            figures[figure.id] = _judged(bench, figure)
+        bench.stop_servers()
+        titles |= {name: one.title for name, one in contestants.items()}
+        rounds[str(group)] = {
+            name: [dataclasses.asdict(sample) for sample in samples]
+            for name, samples in bench.samples.items()
+        }
+    figures = {figure.id: figures[figure.id] for figure in chosen}
+    seconds = round(time.monotonic() - started)
+    return {**about, "seconds": seconds, "figures": figures, "rounds": rounds, "titles": titles}
+
+
+def _judged(bench: Bench, figure: Figure) -> dict[str, Any]:
+    about = {"title": figure.title, "bar": figure.bar, "at_least": figure.at_least, "group": figure.group}
+    try:
+        result = figure.judge(bench)
+    except BenchError as error:
+        _say(f"{figure.id}: not measured: {error}")
+        return {**about, "failed": str(error)}
+    sign = "holds" if figure.holds(result.value) else "DOES NOT HOLD"
+    bar = f"{'>=' if figure.at_least else '<='} {figure.bar:g}"
+    _say(f"{figure.id}: {result.value:.2f} ({bar}: {sign}) {result.note}")
+    return {**about, "value": result.value, "parts": result.parts, "note": result.note}
 
 
 def _compare(found: dict[str, Any], record: bool) -> int:

@@ -26,11 +26,10 @@ def _null(kind: str) -> Callable[[Bench], Callable[[float], Sample]]:
 
 def null_server(bench: Bench, kind: str) -> Server:
     """The server without a database; see null_app.py."""
-    server: Server = bench.once(
-        f"server without a database, {kind}",
+    return bench.start(
+        f"null-{kind}",
         lambda: bench.stack.start(f"null-{kind}", ["-m", "bench.null_app"], {"LOYALTY_BENCH_NULL": kind}),
     )
-    return server
 
 
 def _naive_database(bench: Bench) -> str:
@@ -60,8 +59,8 @@ def _pgbench(clients: int) -> Callable[[Bench], Callable[[float], Sample]]:
 
 def _baseline(bench: Bench) -> Callable[[float], Sample]:
     url = _naive_database(bench)
-    server: Server = bench.once(
-        "server written the usual way",
+    server = bench.start(
+        "baseline",
         lambda: bench.stack.start("baseline", ["-m", "bench.baseline_app"], {"LOYALTY_BENCH_DATABASE": url}),
     )
     return lambda seconds: drive(server.url, "purchases", seconds, **load_options(bench))

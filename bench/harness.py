@@ -63,6 +63,8 @@ class Figure:
     at_least: bool
     contestants: tuple[Contestant, ...]
     judge: Callable[["Bench"], Result]
+    group: int
+    """Figures of one group are measured in the same rounds; Postgres has no room for the servers of all."""
     quick: bool = True
 
     def holds(self, value: float) -> bool:
@@ -79,6 +81,8 @@ class Bench:
         self.say = say
         self.baskets = data.write_baskets(stack.folder / "baskets.ndjson")
         self.samples: dict[str, list[Sample]] = {}
+        """Of the group that was measured last."""
+        self._servers: dict[str, Server] = {}
         self._made: dict[str, Any] = {}
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
@@ -91,6 +95,7 @@ class Bench:
 
     def run(self, contestants: list[Contestant]) -> None:
         """Prepare, warm up, and measure in rounds."""
+        self.samples = {}
         measures = [(one, one.prepare(self)) for one in contestants]
         for one, measure in measures:
             self.say(f"  warming up: {one.title}")
@@ -118,8 +123,19 @@ class Bench:
 
     def server(self, name: str, database_url: str) -> Server:
         """A server on a database of this run."""
-        server: Server = self.once(f"server {name}", lambda: self.stack.serve(name, database_url))
-        return server
+        return self.start(name, lambda: self.stack.serve(name, database_url))
+
+    def start(self, name: str, make: Callable[[], Server]) -> Server:
+        """A server that runs until the end of its group."""
+        if name not in self._servers:
+            self._servers[name] = make()
+        return self._servers[name]
+
+    def stop_servers(self) -> None:
+        """End a group."""
+        for server in self._servers.values():
+            server.stop()
+        self._servers.clear()
 
     def bare_database(self, name: str, program: Path) -> str:
         """A database of the same members without points, and with a program of its own."""

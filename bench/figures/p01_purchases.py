@@ -17,4 +17,5 @@ FIGURE = Figure(
     True,
     (PURCHASES, NULL, DECIDED),
     judge,
+    1,
 )

@@ -20,4 +20,5 @@ FIGURE = Figure(
     True,
     (PURCHASES, *PGBENCH, BASELINE),
     judge,
+    1,
 )

@@ -20,4 +20,5 @@ FIGURE = Figure(
     True,
     (PURCHASES, REDEMPTIONS),
     ratio("redemptions", "purchases"),
+    2,
 )

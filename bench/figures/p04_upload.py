@@ -18,5 +18,11 @@ def _upload(bench: Bench) -> Callable[[float], Sample]:
 
 UPLOAD = Contestant("upload", "purchases in uploads of 1,000", _upload)
 FIGURE = Figure(
-    "P4", "upload in batches of 1,000 / P1's rate", 3, True, (PURCHASES, UPLOAD), ratio("upload", "purchases")
+    "P4",
+    "upload in batches of 1,000 / P1's rate",
+    3,
+    True,
+    (PURCHASES, UPLOAD),
+    ratio("upload", "purchases"),
+    2,
 )

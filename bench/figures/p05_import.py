@@ -25,8 +25,10 @@ def _write(path: Path, purchases: int, members: int) -> None:
         for number in range(purchases):
             member, when = f"m{chance.randrange(1, members + 1):08}", (at + step * number).isoformat()
             for line in range(1, LINES + 1):
-                rows.writerow(("purchase", f"imp-{number}", member, when, "pos", "S-1", line,
-                               f"BOX-{chance.randrange(1, 300)}", "storage", 1, f"{chance.randrange(100, 5000) / 100:.2f}"))  # fmt: skip
+                sku, amount = f"BOX-{chance.randrange(1, 300)}", f"{chance.randrange(100, 5000) / 100:.2f}"
+                rows.writerow(
+                    ("purchase", f"imp-{number}", member, when, "pos", "S-1", line, sku, "storage", 1, amount)
+                )
 
 
 def judge(bench: Bench) -> Result:
@@ -65,4 +67,5 @@ FIGURE = Figure(
     True,
     (),
     judge,
+    3,
 )

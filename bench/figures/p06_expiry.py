@@ -62,4 +62,5 @@ FIGURE = Figure(
     True,
     (),
     judge,
+    3,
 )

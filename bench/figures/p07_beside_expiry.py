@@ -42,5 +42,6 @@ FIGURE = Figure(
     False,
     (PURCHASES,),
     judge,
+    1,
     quick=False,
 )

@@ -26,4 +26,5 @@ FIGURE = Figure(
     True,
     (BALANCES, CONSTANT),
     ratio("balances", "constant"),
+    2,
 )

@@ -39,5 +39,12 @@ def judge(bench: Bench) -> Result:
 
 GROWN = Contestant("grown", "purchases on a grown ledger", _grown)
 FIGURE = Figure(
-    "P9", "P1 on a grown ledger / P1 with 100,000 members", 0.8, True, (PURCHASES, GROWN), judge, quick=False
+    "P9",
+    "P1 on a grown ledger / P1 with 100,000 members",
+    0.8,
+    True,
+    (PURCHASES, GROWN),
+    judge,
+    2,
+    quick=False,
 )

@@ -14,9 +14,10 @@ def _program(folder: Path, rules: int) -> Path:
     parts = [data.EXAMPLE.read_text()]
     for number in range(rules):
         sku = f"{stems[number % 12]}-{number // 12 + 3}"
-        parts.append(
-            f'[[rules]]\nid = "sku-{number}"\nkind = "units"\npoints = {number % 9 + 1}\nwhere = {{ sku = ["{sku}"] }}\n'
-        )
+        parts += [
+            "[[rules]]", f'id = "sku-{number}"', 'kind = "units"', f"points = {number % 9 + 1}",
+            f'where = {{ sku = ["{sku}"] }}',
+        ]  # fmt: skip
     file = folder / f"program-{rules}.toml"
     file.write_text("\n".join(parts))
     return file
@@ -34,5 +35,11 @@ def _with_rules(rules: int) -> Callable[[Bench], Callable[[float], Sample]]:
 MANY = Contestant("10,000 rules", "purchases judged by 10,000 SKU rules", _with_rules(10_000))
 FEW = Contestant("10 rules", "purchases judged by 10 SKU rules", _with_rules(10))
 FIGURE = Figure(
-    "P10", "P1 with 10,000 SKU rules / P1 with 10", 0.8, True, (MANY, FEW), ratio("10,000 rules", "10 rules")
+    "P10",
+    "P1 with 10,000 SKU rules / P1 with 10",
+    0.8,
+    True,
+    (MANY, FEW),
+    ratio("10,000 rules", "10 rules"),
+    2,
 )

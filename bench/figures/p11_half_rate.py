@@ -40,4 +40,12 @@ def judge(bench: Bench) -> Result:
 
 
 HALF = Contestant("half rate", "purchases at half of the top rate", _half)
-FIGURE = Figure("P11", "p99 / p50 of purchases at half of the top rate", 3, False, (PURCHASES, HALF), judge)
+FIGURE = Figure(
+    "P11",
+    "p99 / p50 of purchases at half of the top rate",
+    3,
+    False,
+    (PURCHASES, HALF),
+    judge,
+    1,
+)

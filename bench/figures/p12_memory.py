@@ -29,6 +29,12 @@ def judge(bench: Bench) -> Result:
 
 
 FIGURE = Figure(
-    "P12", "memory of server and Postgres after a million purchases / after the first 100,000", 1.2, False, (), judge,
+    "P12",
+    "memory of server and Postgres after a million purchases / after the first 100,000",
+    1.2,
+    False,
+    (),
+    judge,
+    3,
     quick=False,
-)  # fmt: skip
+)

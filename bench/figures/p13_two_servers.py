@@ -65,4 +65,5 @@ FIGURE = Figure(
     True,
     (ONE, TWO),
     judge,
+    2,
 )

@@ -1,0 +1,1 @@
+"""Where the time of a purchase goes: `python -m bench.profile`."""

@@ -1,0 +1,60 @@
+"""Which step of a purchase a stack of Python frames belongs to: the first pattern that fits, from the innermost frame.
+
+Patterns are `function (file` as py-spy prints frames, matched at their beginning or as a whole file name.
+"""
+
+STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("body decoded and checked", ("decode (loyalty/api/reading", "read_body", "read_json", "validate.py")),
+    ("guard: key and role", ("guard (", "loyalty/keys.py")),
+    ("one form and fingerprint", ("prepare (", "engine/requests.py", "members/identity.py")),
+    (
+        "rules judged",
+        (
+            "rules/judge.py",
+            "rules/compiled.py",
+            "rules/conditions.py",
+            "rules/stacking.py",
+            "rules/selectors.py",
+            "rules/exact.py",
+        ),
+    ),
+    ("explained", ("rules/award.py", "rules/notes.py")),
+    ("chain of hashes", ("ledger/chain.py",)),
+    ("receipt and facts encoded", ("encode", "to_text", "engine/facts.py", "_receipt")),
+    ("lives and calendar", ("ledger/life.py", "calendar.py")),
+    ("books", ("ledger/book.py", "ledger/rows.py")),
+    ("tiers", ("engine/standing.py", "loyalty/tiers/")),
+    ("members looked up", ("find_members",)),
+    ("requests looked up", ("find_requests",)),
+    ("accounts locked and read", ("lock_accounts",)),
+    ("rows posted", ("post (loyalty/ledger/store",)),
+    ("begin and commit", ("asyncpg/transaction.py",)),
+    ("pool", ("asyncpg/pool.py",)),
+    (
+        "decision around the rules",
+        (
+            "engine/record.py",
+            "engine/decide.py",
+            "engine/context.py",
+            "engine/loading.py",
+            "engine/programs.py",
+        ),
+    ),
+    ("batch kept together", ("engine/batch.py", "engine/batcher.py", "engine/engine.py")),
+    ("observer, log and figures", ("api/observer.py", "api/metrics.py", "structlog", "prometheus")),
+    ("answer sent", ("api/reply.py", "send (uvicorn", "uvicorn/protocols/http/flow")),
+    ("litestar", ("litestar",)),
+    ("uvicorn and httptools", ("uvicorn",)),
+    ("asyncpg", ("asyncpg",)),
+    ("event loop", ("asyncio", "uvloop")),
+)
+REST = "the rest"
+
+
+def step_of(frames: list[str]) -> str:
+    """The step of a stack; `frames` from the outermost to the innermost."""
+    for frame in reversed(frames):
+        for step, patterns in STEPS:
+            if any(pattern in frame for pattern in patterns):
+                return step
+    return REST
