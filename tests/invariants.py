@@ -40,7 +40,7 @@ async def _assert_charges(pool: asyncpg.Pool) -> None:
             sums = used.setdefault((account, rule), [0, 0])
             sums[0] += times
             sums[1] += points
-    ever = await pool.fetch("select account, rule, times, points from counter where day = '0001-01-01'")
+    ever = await pool.fetch("select account, rule, times, points from counter where not isfinite(day)")
     counted = {(row["account"], row["rule"]): [row["times"], row["points"]] for row in ever}
     for key in used.keys() | counted.keys():
         assert counted.get(key, [0, 0]) == used.get(key, [0, 0]), f"counter of {key}"

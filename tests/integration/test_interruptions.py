@@ -1,0 +1,115 @@
+"""Waiting too long, hanging up, and backends that end: what was acknowledged stays, the rest is safe to repeat."""
+
+import asyncio
+
+import asyncpg
+
+from loyalty.db.connect import connect_owner
+from loyalty.engine.engine import Engine
+from loyalty.errors import IdConflict, LoyaltyError, Overloaded
+from tests.builders import (
+    Ledger,
+    open_ledger,
+    program,
+    purchase,
+    redeem,
+)
+from tests.meeting import meet
+
+
+async def test_a_request_that_waits_past_its_time_is_told_to_come_again(database_url: str) -> None:
+    """While the first is under way the repeat waits; past its time-out it is told so, and asking again settles it."""
+    async with open_ledger(database_url, program(), "ada") as ledger:
+        first = await ledger.do(purchase(1000, id="p"))
+        impatient = await _impatient(ledger)
+        owner = await connect_owner(database_url)
+        try:
+            async with owner.transaction():
+                await owner.execute("select from account for update")
+                assert (await ledger.do(purchase(1000, id="p"))).body == first.body  # recorded: needs no lock
+                (outcome,) = await impatient.submit_many([redeem(3, id="r")])
+                assert isinstance(outcome, Overloaded)
+                assert outcome.facts["retry_after"] > 0
+                waiting = asyncio.create_task(ledger.engine.submit(redeem(3, id="r")))
+                await asyncio.sleep(0.2)
+                assert not waiting.done()
+            assert not (await waiting).replayed
+        finally:
+            await owner.close()
+            await impatient.close()
+        assert await ledger.entries() == [("earn", 10), ("redeem", -3)]
+
+
+async def _impatient(ledger: Ledger) -> Engine:
+    engine = await Engine.open(ledger.url, pool_size=1)
+
+    async def hurry(connection: asyncpg.Connection) -> None:
+        await connection.execute("set lock_timeout = '150ms'")
+
+    async with engine.pool.acquire() as connection:
+        await hurry(connection)
+    return engine
+
+
+async def test_a_caller_that_goes_away_does_not_stop_what_is_under_way(database_url: str) -> None:
+    async with open_ledger(database_url, program(), "ada") as ledger:
+        callers = [asyncio.create_task(ledger.engine.submit(purchase(1000, id=f"p{at}"))) for at in range(10)]
+        await asyncio.sleep(0)
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+        await ledger.engine.batcher.drain()
+        again = [await ledger.do(purchase(1000, id=f"p{at}")) for at in range(10)]
+        assert all(answer.replayed for answer in again)
+        assert await ledger.points() == (100, 0, 0, 0)
+
+
+async def test_a_backend_ended_in_mid_batch_is_settled_by_asking_again(database_url: str) -> None:
+    """Backends are ended again and again under traffic: nothing acknowledged is lost, nothing is there twice."""
+    members = [f"m{at}" for at in range(10)]
+    async with open_ledger(database_url, program(), *members) as ledger:
+        owner = await connect_owner(database_url)
+        done = asyncio.Event()
+
+        async def end_backends() -> int:
+            ended = 0
+            while not done.is_set() and ended < 8:
+                ended += await owner.fetchval(
+                    "select count(*) filter (where pg_terminate_backend(pid)) from pg_stat_activity"
+                    " where application_name = 'loyalty' and datname = current_database() and state = 'active'"
+                )
+                await asyncio.sleep(0.03)
+            return ended
+
+        requests = [purchase(1000, member=member) for member in members for _ in range(30)]
+        outcomes = []
+        killer = asyncio.create_task(end_backends())
+        for start in range(0, len(requests), 50):
+            outcomes += await meet([ledger.engine], requests[start : start + 50])
+        done.set()
+        ended = await killer
+        await owner.close()
+        assert ended > 0
+        lost = [
+            request
+            for request, outcome in zip(requests, outcomes, strict=True)
+            if isinstance(outcome, LoyaltyError)
+        ]
+        assert all(
+            isinstance(outcome, Overloaded) for outcome in outcomes if isinstance(outcome, LoyaltyError)
+        )
+        for request in lost:
+            await ledger.do(request)
+        for member in members:
+            assert await ledger.points(member) == (300, 0, 0, 0)
+
+
+async def test_an_id_used_by_another_member_is_never_answered_with_that_members_receipt(
+    database_url: str,
+) -> None:
+    async with open_ledger(database_url, program(), "ada", "bob") as ledger:
+        await ledger.do(purchase(1000, id="p"))
+        await ledger.refused(purchase(1000, id="p", member="bob"), IdConflict)
+        await ledger.enrol("cid", card="777")
+        await ledger.do(purchase(1000, id="q", member="card:777"))
+        assert (await ledger.do(purchase(1000, id="q", member="cid"))).replayed
