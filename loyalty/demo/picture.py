@@ -13,6 +13,7 @@ from loyalty.currency import shown
 from loyalty.demo.replay import Month, Story
 
 WIDEST = 104
+_ROOMY = 92
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _ISSUED, _REDEEMED, _EXPIRED, _OUTSTANDING = "#35c9a5", "#5aa9ff", "#ff7a85", "#f5c451"
 _QUIET = "#8a93a6"
@@ -44,7 +45,7 @@ def picture(story: Story, ending: Ending, width: int) -> RenderableType:
             Text(),
             _months(story.months, width - 6),
             Text(),
-            _legend(story, ending.tiers),
+            _legend(story, ending.tiers, shares=width >= _ROOMY),
             Text(),
             _verdict(ending),
         ),
@@ -135,7 +136,7 @@ def _strip(tiers: Sequence[int], people: int, width: int) -> Text:
     return text
 
 
-def _legend(story: Story, tiers: Sequence[str]) -> Text:
+def _legend(story: Story, tiers: Sequence[str], *, shares: bool) -> Text:
     counts = story.months[-1].tiers if story.months else ()
     everybody = max(1, sum(counts))
     text = Text(justify="center")
@@ -143,7 +144,7 @@ def _legend(story: Story, tiers: Sequence[str]) -> Text:
         text.append("██ ", style=_TIERS[place % len(_TIERS)])
         text.append(f"{tier} ", style="bold")
         text.append(f"{count:,}")
-        text.append(f" ({count / everybody:.0%})  ", style=_QUIET)
+        text.append(f" ({count / everybody:.0%})   " if shares else "   ", style=_QUIET)
     text.append(f"▲ {story.rose:,} rose ", style=_ISSUED)
     text.append(f"▼ {story.fell:,} fell", style=_EXPIRED)
     return text
