@@ -5,16 +5,16 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from loyalty.api.auth import STAFF, caller
+from loyalty.api.auth import OPS, STAFF, caller
 from loyalty.api.contract import call
 from loyalty.api.reading import Call, PageLimit, context, in_path, read_json, read_query
 from loyalty.api.reply import Reply, reply
-from loyalty.errors import FieldError, Forbidden, InvalidRequest, MemberExists, UnknownMember
+from loyalty.errors import FieldError, Forbidden, InvalidRequest, MemberExists, MergeConflict, UnknownMember
 from loyalty.members import directory
 from loyalty.members.directory import Listed, MemberAnswer, MemberPage
 from loyalty.members.enrol import enrol
 from loyalty.members.identity import SCHEMES, Name, parse_reference
-from loyalty.types import Enrolment, MemberChange, Text
+from loyalty.types import Enrolment, MemberChange, MemberRef, Text
 
 _enrolment = msgspec.json.Decoder(Enrolment)
 _change = msgspec.json.Decoder(MemberChange)
@@ -109,6 +109,54 @@ async def change_member(request: Call) -> Reply:
     return reply(await _answer(request, await directory.read(engine.pool, member_id)))
 
 
+class MergeBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """`into`: the member that stays, by `member_id` or by an identifier."""
+
+    into: MemberRef
+
+
+_merge = msgspec.json.Decoder(MergeBody)
+
+
+@call(
+    "POST",
+    "/v1/members/{member:str}/merge",
+    roles=OPS,
+    tag="Members",
+    body=MergeBody,
+    example={"into": "m-8k2f"},
+    answers={200: MemberAnswer},
+    problems=(UnknownMember, MergeConflict),
+)
+async def merge_member(request: Call) -> Reply:
+    """Merge a member into another, who stays and is answered.
+
+    Points with their lives, holds, purchases, limits, what counts for tiers and identifiers go over; the higher tier
+    stays. The same merge again answers the same.
+    """
+    wanted = await read_json(request, _merge)
+    engine = context(request).engine
+    member_id = await engine.merge(in_path(request, "member"), wanted.into)
+    return reply(await _answer(request, await directory.read(engine.pool, member_id)))
+
+
+@call(
+    "DELETE",
+    "/v1/members/{member:str}",
+    roles=OPS,
+    tag="Members",
+    answers={204: None},
+    problems=(UnknownMember,),
+)
+async def erase_member(request: Call) -> Reply:
+    """Erase a member: holds are released, remaining points forfeited, names and personal data removed.
+
+    The ledger stays whole, and goods that were bought before can still come back.
+    """
+    await context(request).engine.erase(in_path(request, "member"))
+    return Reply(b"", 204)
+
+
 async def _answer(request: Call, listed: Listed) -> MemberAnswer:
     engine = context(request).engine
     if listed.verdict_due and listed.merged_into is None:
@@ -146,4 +194,4 @@ def _after(cursor: str | None) -> int:
     return after
 
 
-HANDLERS = (enrol_member, read_member, search_members, change_member)
+HANDLERS = (enrol_member, read_member, search_members, change_member, merge_member, erase_member)

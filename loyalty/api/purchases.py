@@ -6,9 +6,9 @@ from msgspec import Struct
 from loyalty.api import examples
 from loyalty.api.auth import SHOPS, STAFF
 from loyalty.api.contract import call
-from loyalty.api.reading import Call, context, id_in_path, read_json
+from loyalty.api.reading import Call, context, id_in_path, read_json, read_query
 from loyalty.api.reply import Reply, created, reply
-from loyalty.engine.answers import PurchaseRecord, Quote, Receipt, ReturnReceipt
+from loyalty.engine.answers import Explanation, PurchaseRecord, Quote, Receipt, ReturnReceipt
 from loyalty.engine.validate import validate
 from loyalty.errors import (
     FutureTime,
@@ -71,6 +71,28 @@ async def record_purchase(request: Call) -> Reply:
 async def read_purchase(request: Call) -> Reply:
     """Read a purchase: what was recorded, its returns, and the explanation of every point."""
     return reply(await context(request).engine.purchase(id_in_path(request, "purchase_id")))
+
+
+class ExplainQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """`verify`: make the recorded decision again from its recorded facts, and compare."""
+
+    verify: bool = False
+
+
+@call(
+    "GET",
+    "/v1/purchases/{purchase_id:str}/explain",
+    roles=STAFF,
+    tag="Purchases",
+    query=ExplainQuery,
+    answers={200: Explanation},
+    problems=(UnknownPurchase,),
+)
+async def explain_purchase(request: Call) -> Reply:
+    """Explain a purchase: each point with its rule and line, and the facts that it was judged by."""
+    wanted = read_query(request, ExplainQuery)
+    purchase_id = id_in_path(request, "purchase_id")
+    return reply(await context(request).engine.explanation(purchase_id, wanted.verify))
 
 
 @call("GET", "/v1/purchases/batch", roles=STAFF, tag="Purchases", answers={200: PurchaseRecord}, listed=False)
@@ -141,6 +163,7 @@ async def _read_return(request: Call) -> Return:
 HANDLERS = (
     record_purchase,
     read_purchase,
+    explain_purchase,
     read_purchase_called_batch,
     quote_purchase,
     record_return,

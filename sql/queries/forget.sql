@@ -5,5 +5,7 @@ with f as (
     delete from identifier where account in (select account from f)
 ), people as (
     delete from person where account in (select account from f)
+), unmarked as (
+    update member set fingerprint = null, channel = null where account in (select account from f)
 )
 update account a set status = 'erased' where a.shard = $1::smallint and a.account = $2::bigint

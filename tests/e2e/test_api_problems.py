@@ -34,12 +34,11 @@ async def test_unknown_paths_and_methods_are_told(shop: Face) -> None:
     assert code(await shop.get("/nothing"), 404) == "not-found"
     assert code(await shop.get("/v1/jobs/j-none"), 404) == "not-found"
     assert code(await shop.put("/v1/members"), 405) == "method-not-allowed"
+    assert code(await shop.delete("/v1/program"), 405) == "method-not-allowed"
 
 
 async def test_what_comes_later_is_not_served_yet(shop: Face) -> None:
     assert code(await shop.post("/v1/members/m-1/tokens", json={}), 404) == "not-found"
-    assert code(await shop.post("/v1/members/m-1/merge", json={"into": "m-2"}), 404) == "not-found"
-    assert code(await shop.delete("/v1/members/m-1"), 405) == "method-not-allowed"
 
 
 async def test_unknown_things_have_codes_of_their_own(shop: Face) -> None:
