@@ -76,7 +76,7 @@ def _headline(story: Story) -> Text:
     )
     text = Text(justify="center")
     for number, what in parts:
-        text.append("     " if text else "")
+        text.append("   " if text else "")
         text.append(f"{number:,}", style="bold")
         text.append(f" {what}", style=_QUIET)
     return text
@@ -119,7 +119,7 @@ def _bar(value: int, most: int, width: int, colour: str) -> Text:
 def _short(value: int) -> str:
     """At most five characters: 912, 27.6k, 1.23M."""
     for limit, unit in ((1_000_000, "M"), (1_000, "k")):
-        if value >= limit:
+        if value >= limit * 0.9995:  # what would be shown as 1000k is 1.00M
             figure = value / limit
             return f"{figure:.{2 if figure < 10 else 1 if figure < 100 else 0}f}{unit}"
     return str(value)
