@@ -1,0 +1,94 @@
+"""The server and the commands as processes that can be killed at any moment."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from pathlib import Path
+
+from tests.e2e.face import ADMIN_KEY
+from tests.e2e.shell import COMMAND, environment
+
+START_SECONDS = 90.0
+STOP_SECONDS = 40.0
+
+
+class Server:
+    """`loyalty serve` on a port that stays the same when it is started again."""
+
+    def __init__(self, url: str, log: Path, **settings: str) -> None:
+        self.port = _free_port()
+        self._url = url
+        self._log = log
+        self._settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> float:
+        """Start it and wait until it listens; returns the seconds that took."""
+        begun = time.monotonic()
+        settings = {
+            "PORT": str(self.port), "ADMIN_KEY": ADMIN_KEY, "SANDBOX": "1", "LOG_FORMAT": "json",
+            "LOG_LEVEL": "warning",
+        } | self._settings  # fmt: skip
+        with self._log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *COMMAND, "serve",
+                env=environment(self._url, **settings), cwd=self._log.parent,
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        assert self._process.stdout is not None
+        said = await asyncio.wait_for(self._process.stdout.readline(), START_SECONDS)
+        assert b"listening" in said, self._log.read_text()[-2000:]
+        return time.monotonic() - begun
+
+    async def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def stop(self) -> None:
+        """Ask it to stop, and wait."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            await self.kill()
+
+    @property
+    def runs(self) -> bool:
+        """Whether the process that was started last is still there."""
+        return self._process is not None and self._process.returncode is None
+
+    def defects(self) -> list[str]:
+        """What the log tells of defects of ours."""
+        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        return [line for line in lines if '"level":"error"' in line or "Traceback" in line]
+
+
+async def command(
+    url: str, *arguments: str, cwd: Path, kill_after: float | None = None, **settings: str
+) -> tuple[int, str]:
+    """Run `loyalty …`; returns its exit code and what it printed. With `kill_after` it gets a kill -9 by then."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, *arguments,
+        env=environment(url, **settings), cwd=cwd,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout is not None
+    reading = asyncio.create_task(process.stdout.read())
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(reading), kill_after)
+    if process.returncode is None and kill_after is not None and not reading.done():
+        process.kill()
+    printed = (await reading).decode(errors="replace")
+    return await process.wait(), printed
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
