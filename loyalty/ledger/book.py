@@ -4,6 +4,7 @@ Pure: what it is told, it computes; what it computes goes into a Journal, which 
 again. All moves keep `balance = available + held + pending - debt` (DESIGN, promises of the ledger).
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -420,6 +421,7 @@ class Book:
         """Last used first, each part to the life it had. `restored_life` gives None where it dies at once."""
         repaid = 0
         at = self._under_way().occurred_at
+        died: dict[datetime, list[OpenLot]] = defaultdict(list)
         for use in reversed(uses):
             skipped = min(already, use.points)
             already -= skipped
@@ -436,7 +438,9 @@ class Book:
             lot, paid = self._grant(part, use.earned_at, life, use.purchase_id, use.origin)
             repaid += paid
             if dead and lot.remaining:
-                self.expire_lot(lot, at)
+                died[lot.expires_at or at].append(lot)
+        for lots in died.values():
+            self._expire(lots, at)
         assert not points, "no more is given back than was used"
         return repaid
 
@@ -466,18 +470,21 @@ class Book:
 
     def expire_lot(self, lot: OpenLot, at: datetime) -> None:
         """What is left of one lot dies at `at`."""
-        self._enter("expire", -lot.remaining, at)
-        self._use(lot, lot.remaining, "expire", at)
+        self._expire([lot], at)
 
     def expire_due(self, at: datetime) -> int:
         """All points that die at the instant `at` (idle ones included), as one entry. Returns how many."""
         idle_at = self.idle_at()
         dying = [lot for lot in self.lots.values() if (idle_at if lot.idle else lot.expires_at) == at]
-        points = sum(lot.remaining for lot in dying)
+        return self._expire(dying, at)
+
+    def _expire(self, lots: Sequence[OpenLot], at: datetime) -> int:
+        """What is left of lots that die together, as one entry."""
+        points = sum(lot.remaining for lot in lots)
         if points:
             self._enter("expire", -points, at)
-            for lot in dying:
-                self._use(lot, lot.remaining, "expire", at)
+        for lot in lots:
+            self._use(lot, lot.remaining, "expire", at)
         return points
 
     def change_tier(

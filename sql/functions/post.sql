@@ -42,13 +42,33 @@ begin
         or h.balance - a.balance
             <> coalesce(l.points, 0) - coalesce(u.points, 0) + (h.held - a.held) - (h.debt - a.debt)
         or h.recorded_at < a.recorded_at
+        or h.hash <> coalesce((select p.hash from unnest(p_postings) p
+                               where p.account = h.account and p.number = h.number), a.hash)
     limit 1;
     if found then
         raise exception 'what was decided about account % contradicts its books', v_wrong.account
             using errcode = 'LY001', detail = to_jsonb(v_wrong)::text;
     end if;
 
-    -- Every row must belong to a head given, and each entry begin where the one before it ended.
+    -- Debt comes from clawbacks that found too little, and goes with what comes in. (A merge moves it, an erasure drops it.)
+    if exists (select 1 from unnest(p_heads) h join account a on a.shard = p_shard and a.account = h.account
+               where h.debt <> a.debt) or exists (select 1 from unnest(p_entries) e where e.kind = 'clawback') then
+        select h.account into v_wrong
+        from unnest(p_heads) h
+        join account a on a.shard = p_shard and a.account = h.account
+        where h.debt - a.debt <>
+            coalesce((select sum(-e.points) from unnest(p_entries) e where e.account = h.account and e.kind = 'clawback'), 0)
+            - coalesce((select sum(u.points) from unnest(p_uses) u
+                        where u.account = h.account and u.purpose in ('clawback', 'debt')), 0)
+            and not exists (select 1 from unnest(p_postings) p
+                            where p.account = h.account and p.kind in ('merge', 'erasure'))
+        limit 1;
+        if found then
+            raise exception 'the debt of account % comes from nowhere', v_wrong.account using errcode = 'LY001';
+        end if;
+    end if;
+
+    -- Each entry must begin where the one before it ended.
     select e.account, e.seq into v_wrong
     from (select e.account, e.seq, e.points, e.balance_after,
                  lag(e.seq) over w as seq_before, lag(e.balance_after) over w as balance_before
@@ -63,13 +83,22 @@ begin
         raise exception 'entry % of account % does not follow the one before it', v_wrong.seq, v_wrong.account
             using errcode = 'LY001';
     end if;
-    if exists (
-        select 1 from (select account from unnest(p_postings) union select account from unnest(p_lots)
-                       union select account from unnest(p_uses) union select account from unnest(p_tiers)
-                       union select account from unnest(p_opened) union select account from unnest(p_ended)) r
+    -- Every row must belong to a posting of this call, and every posting to a head.
+    select r.account, r.posting into v_wrong
+    from (select account, posting from unnest(p_entries) union all select account, posting from unnest(p_lots)
+          union all select account, posting from unnest(p_uses) union all select account, posting from unnest(p_tiers)
+          union all select account, posting from unnest(p_opened)) r
+    left join unnest(p_postings) p on p.account = r.account and p.number = r.posting
+    where p.account is null
+    limit 1;
+    if not found then
+        select r.account, 0 as posting into v_wrong
+        from (select account from unnest(p_postings) union select account from unnest(p_ended)) r
         where r.account not in (select account from unnest(p_heads))
-    ) then
-        raise exception 'a row belongs to an account that was not locked' using errcode = 'LY001';
+        limit 1;
+    end if;
+    if found then
+        raise exception 'a row of account % belongs to no posting of this call', v_wrong.account using errcode = 'LY001';
     end if;
 
     insert into posting (shard, account, number, kind, id, subject, occurred_at, recorded_at, program_version,
