@@ -197,9 +197,12 @@ class Ledger:
         """A redemption as it stands."""
         return await self.engine.redemption(redemption_id)
 
+    async def standing(self, member: str = "ada") -> Any:
+        """A member's tier with its dates, window and history."""
+        return await self.engine.tier(member)
+
     async def tier(self, member: str = "ada") -> str:
-        found: Any = await self.engine.tier(member)
-        return found.tier
+        return (await self.standing(member)).tier
 
     async def assert_sound(self) -> None:
         """What must hold of the rows, by queries of the tests' own and by the audit."""

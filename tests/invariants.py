@@ -89,9 +89,16 @@ INVARIANTS = {
             and p.subject = h.redemption_id and p.kind in ('capture', 'release', 'timeout')""",
     "a request has one effect": """
         select kind, id, count(*) from posting where id is not null group by 1, 2 having count(*) > 1""",
-    "one entry for each kind, request and account; one expire for each instant and posting": """
-        select account, posting, kind, count(*) from entry
-        group by account, posting, kind, case when kind = 'expire' then occurred_at end having count(*) > 1""",
+    "one entry for each kind, request and account": """
+        select account, posting, kind, count(*) from entry where kind <> 'expire'
+        group by account, posting, kind having count(*) > 1""",
+    "one expire for each account, expires_at and posting": """
+        select e.account, e.posting, e.n, u.n from (
+            select account, posting, count(*) as n from entry where kind = 'expire' group by 1, 2) e
+        left join (select account, posting, count(distinct coalesce(expires_at, 'infinity')) as n
+                   from lot_use join (select account, lot, expires_at from lot) l using (account, lot)
+                   where purpose = 'expire' group by account, posting) u using (account, posting)
+        where e.n > u.n""",
     "what the ledger learned, it learned in order": """
         select account, number from (select *, lag(recorded_at) over (partition by account order by number) as before
             from posting) p where recorded_at < before""",

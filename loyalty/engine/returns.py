@@ -92,7 +92,7 @@ def record_return(context: Context, book: Book, request: Return, fingerprint: by
     points_restored, debt_repaid = _restore(context, book, facts, restored - before.restored_points)
     claw = before.kept_points - kept_points
     taken, debt = _claw_back(book, now_version, claw, request.purchase_id)
-    kept_charges = {} if nothing_kept else award.charges
+    kept_charges = {} if nothing_kept else _kept_charges(before.kept_charges, award.charges)
     day = version.calendar.day(bought.occurred_at)
     for rule, (times, points) in before.kept_charges.items():
         times_kept, points_kept = kept_charges.get(rule, (0, 0))
@@ -142,6 +142,17 @@ def record_return(context: Context, book: Book, request: Return, fingerprint: by
     )
     context.remember(row)
     return answer
+
+
+def _kept_charges(
+    before: dict[str, tuple[int, int]], now: dict[str, tuple[int, int]]
+) -> dict[str, tuple[int, int]]:
+    """What stays used of limits and budgets: a return gives back of them and never takes."""
+    return {
+        rule: (min(times, now[rule][0]), min(points, now[rule][1]))
+        for rule, (times, points) in before.items()
+        if rule in now
+    }
 
 
 def _state(about: list[SubjectPosting], purchase_id: str, facts: PurchaseFacts) -> ReturnFacts:

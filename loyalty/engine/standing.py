@@ -79,7 +79,19 @@ def count_purchase(context: Context, version: ProgramVersion, book: Book, at: da
         apply_change(context, version, book, change)
     if at >= max(row.at for row in rows):
         found = metric(version.program.tier_policy.window, version.calendar, rows, at)
-        head.spend_bound, head.visits_bound, head.bound_at = found.spend_amount, found.visits, at
+        head.spend_bound, head.visits_bound, head.bound_at = _most_spend(rows, found.from_), found.visits, at
+
+
+def _most_spend(rows: Sequence[Qualifying], start: datetime) -> int:
+    """The most that a window which begins at `start` or later holds of what is known: goods that came back without
+    their purchase may leave the window before what they were taken from."""
+    most = total = 0
+    for row in sorted(rows, key=lambda row: (row.at, -row.amount), reverse=True):
+        if row.at < start:
+            break
+        total += row.amount
+        most = max(most, total)
+    return most
 
 
 def count_return(
