@@ -23,6 +23,7 @@ from loyalty.engine.requests import Addressed, address, fingerprint, normalised,
 from loyalty.errors import (
     IdConflict,
     Internal,
+    InvalidRequest,
     LoyaltyError,
     Overloaded,
     UnknownMember,
@@ -89,6 +90,9 @@ class Item:
             self.fingerprint = fingerprint(recorded_form(self.normal))
         except LoyaltyError as error:
             self.outcome = error
+        except (ValueError, OverflowError):
+            # Half a character, or a time beyond the calendar in UTC. Its neighbours have nothing to do with it.
+            self.outcome = InvalidRequest("The request holds a text or a time that cannot be recorded.")
 
 
 async def run_batch(engine: "Engine", items: Sequence[Item]) -> None:

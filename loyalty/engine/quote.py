@@ -51,7 +51,11 @@ async def quote(engine: "Engine", request: Purchase | Return) -> bytes:
 
 
 def _spendable_now(receipt: Receipt, at: datetime) -> int:
-    earned = sum(lot.points for lot in receipt.lots if lot.spendable_from <= at)
+    earned = sum(
+        lot.points
+        for lot in receipt.lots
+        if lot.spendable_from <= at and (lot.expires_at is None or lot.expires_at > at)
+    )
     return max(earned - receipt.debt_repaid, 0)
 
 
