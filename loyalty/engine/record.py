@@ -111,7 +111,7 @@ def _earn(
 
 def lot_end(book: Book, lot: OpenLot) -> datetime | None:
     """When a lot dies: by its own date, or with the account's idle points."""
-    return book.idle_at() if lot.idle else lot.expires_at
+    return book.idle_end() if lot.idle else lot.expires_at
 
 
 def _receipt(

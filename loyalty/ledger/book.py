@@ -195,9 +195,11 @@ class Book:
 
     def idle_at(self) -> datetime | None:
         """When the account's idle points die, if it has any."""
-        if self.head.active_at is None or not any(lot.idle for lot in self.lots.values()):
-            return None
-        return self._idle_deadline(self.head.active_at)
+        return self.idle_end() if any(lot.idle for lot in self.lots.values()) else None
+
+    def idle_end(self) -> datetime | None:
+        """When idle points of the account die, whether it has any or not; None: not before its first activity."""
+        return None if self.head.active_at is None else self._idle_deadline(self.head.active_at)
 
     def next_expiry(self) -> datetime | None:
         """The earliest instant at which points of known lots die."""
@@ -450,15 +452,13 @@ class Book:
         Returns what was taken from lots and what became debt; with `forgive`, what is missing is let go.
         """
         order = self._spend_order()
-        now = self.recorded_at
-        lots = sorted(
-            self.lots.values(),
-            key=lambda lot: (
-                lot.purchase_id != purchase_id or purchase_id is None,
-                lot.purchase_id == purchase_id and lot.spendable_from <= now,
-                order(lot),
-            ),
-        )
+
+        def rank(lot: OpenLot) -> tuple[int, tuple[datetime, datetime, int]]:
+            if purchase_id is None or lot.purchase_id != purchase_id:
+                return 2, order(lot)
+            return int(lot.spendable_from <= self.recorded_at), order(lot)
+
+        lots = sorted(self.lots.values(), key=rank)
         there = sum(lot.remaining for lot in lots)
         taken = min(points, there)
         debt = 0 if forgive else points - taken
