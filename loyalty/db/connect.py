@@ -9,6 +9,8 @@ import asyncpg
 SCHEMA = "loyalty"
 APP_ROLE = "loyalty_app"
 CONNECT_SECONDS = 10.0
+SILENCE_SECONDS = 5.0
+"""So long after Postgres should have ended a statement by itself, the connection counts as dead."""
 
 
 async def open_pool(
@@ -59,6 +61,7 @@ async def open_pool(
         max_size=size,
         max_inactive_connection_lifetime=0,
         timeout=CONNECT_SECONDS,
+        command_timeout=statement_seconds + SILENCE_SECONDS if statement_seconds else None,
         server_settings=settings,
         reset=_leave_as_is,
     )
