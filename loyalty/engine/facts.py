@@ -74,11 +74,15 @@ class ReversalFacts(Struct, frozen=True):
 
 
 class MergeFacts(Struct, frozen=True, omit_defaults=True):
-    """One side of a merge: everything went `out`, came `in`, or a hold that came goes on (`hold`)."""
+    """One side of a merge: everything went `out`, came `in`, or a hold that came goes on (`hold`, `until`).
+
+    `active_at`: the last activity of the account that came in.
+    """
 
     direction: Literal["out", "in", "hold"]
     points: int
     until: datetime | None = None
+    active_at: datetime | None = None
 
 
 class AdjustmentFacts(Struct, frozen=True, omit_defaults=True):

@@ -119,7 +119,7 @@ def _move(old: Book, taking: Context, new: Book, at: datetime) -> None:
         change.tier, change.since, change.valid_until, change.verdict_at, change.ground_at
     ) != Standing(stays.tier, stays.since, stays.valid_until, stays.verdict_at, stays.ground_at):
         apply_change(taking, version, new, change)
-    new.close(facts=to_text(MergeFacts("in", estate.points)))
+    new.close(facts=to_text(MergeFacts("in", estate.points, active_at=old.head.active_at)))
     for hold, lots in held:
         new.begin("merge", None, hold.redemption_id, at, version.version)
         new.hold_again(hold, lots)

@@ -73,6 +73,7 @@ async def books_at(
         lots[lot["account"]].append(lot)
     sums = await connection.fetch(query("past_sums"), shard, owners, numbers, as_of)
     by_account = {row["account"]: row for row in sums}
+    known = set(zip(owners, numbers, strict=True))
     holds, held_at, last = _open_holds(rows)
     uses = await store.uses_of(
         connection, [(account, hold[0]) for account in holds for hold in holds[account].values()]
@@ -86,10 +87,7 @@ async def books_at(
     for account, member_id in member_ids.items():
         context.rows.setdefault(account, [])
         context.history[account] = [
-            change_of(row)
-            for row in changes[account]
-            if row.at <= as_of
-            and (row.recorded_at <= known_at or (row.reason in ("review", "renewal") and row.at <= known_at))
+            change_of(row) for row in changes[account] if row.at <= as_of and (account, row.posting) in known
         ]
         head = _head(account, member_id, version, context.history[account])
         held = [
@@ -131,13 +129,15 @@ def _open_holds(
             held = redemption_facts(row["facts"])
             if held.until is not None:
                 holds[account][row["id"]] = (row["number"], held.points, held.until)
-                held_at[account] = row["occurred_at"]
+                held_at[account] = max(held_at.get(account, row["occurred_at"]), row["occurred_at"])
         elif kind == "merge":
             moved = merge_facts(row["facts"])
             if moved.direction == "out":
                 holds[account].clear()
             elif moved.until is not None:
                 holds[account][row["subject"]] = (row["number"], moved.points, moved.until)
+            if moved.active_at is not None:
+                held_at[account] = max(held_at.get(account, moved.active_at), moved.active_at)
         elif kind in ENDINGS:
             holds[account].pop(row["subject"], None)
     return holds, held_at, last

@@ -57,8 +57,8 @@ async def test_everything_passes_to_the_other_member(shop: Face, database_url: s
     listed = (await shop.get("/v1/members/new/purchases")).json()["purchases"]
     assert {bought["purchase_id"] for bought in listed} == {"p-old", "p-new"}
     assert (await shop.get("/v1/members/new/tier")).json()["qualifying"]["spend_amount"] == 20_000
-    found = await audit(database_url, processes=1)
-    assert found.clean, found.rows
+    audited = await audit(database_url, processes=1)
+    assert audited.clean, audited.rows
 
 
 async def test_the_old_record_is_shown_with_where_it_went(shop: Face) -> None:
@@ -109,8 +109,8 @@ async def test_erasure_forgets_the_person_and_keeps_the_books(shop: Face, databa
     assert back.json()["refund_amount"] == 30_000
     assert (back.json()["balance"]["balance"], back.json()["debt_added"]) == (0, 0)
     assert (await shop.get("/v1/reports/liability")).json()["outstanding"] == 200
-    found = await audit(database_url, processes=1)
-    assert found.clean, found.rows
+    audited = await audit(database_url, processes=1)
+    assert audited.clean, audited.rows
 
 
 async def test_a_recorded_decision_is_made_again(shop: Face) -> None:
