@@ -24,8 +24,9 @@ async def assert_sound(pool: asyncpg.Pool, url: str) -> None:
 async def _assert_charges(pool: asyncpg.Pool) -> None:
     """Counters and budgets are what the purchases on record, less what came back, used of their rules."""
     rows = await pool.fetch(
-        "select account, kind::text, id, subject, facts from posting where kind in ('purchase', 'return')"
-        " and facts is not null order by account, number"
+        "select coalesce(a.merged_into, a.account) as account, kind::text, id, subject, facts"
+        " from posting p join account a using (shard, account)"
+        " where kind in ('purchase', 'return') and facts is not null order by p.recorded_at, p.number"
     )
     kept: dict[tuple[int, str], dict[str, list[int]]] = {}
     for row in rows:
@@ -40,7 +41,10 @@ async def _assert_charges(pool: asyncpg.Pool) -> None:
             sums = used.setdefault((account, rule), [0, 0])
             sums[0] += times
             sums[1] += points
-    ever = await pool.fetch("select account, rule, times, points from counter where not isfinite(day)")
+    ever = await pool.fetch(
+        "select c.account, rule, times, points from counter c join account a using (shard, account)"
+        " where not isfinite(day) and a.merged_into is null"
+    )
     counted = {(row["account"], row["rule"]): [row["times"], row["points"]] for row in ever}
     for key in used.keys() | counted.keys():
         assert counted.get(key, [0, 0]) == used.get(key, [0, 0]), f"counter of {key}"
