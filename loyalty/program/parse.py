@@ -17,12 +17,12 @@ from msgspec import Struct
 
 from loyalty.program.checks import check_program, same_frame
 from loyalty.program.diagnostics import Diagnostic, Path, Report, nearest, quote
+from loyalty.program.keys import IDENTIFIER, PROGRAM
 from loyalty.program.model import Program
 from loyalty.program.positions import json_lines, toml_lines
 from loyalty.program.reader import Table
-from loyalty.program.rules_section import RULE_KEYS, read_rules
+from loyalty.program.rules_section import read_rules
 from loyalty.program.sections import (
-    IDENTIFIER,
     read_points,
     read_redemption,
     read_tier_policy,
@@ -31,20 +31,6 @@ from loyalty.program.sections import (
 
 __all__ = ["Parsed", "parse", "same_frame", "starter", "starter_source"]
 
-PROGRAM_KEYS = ("name", "currency", "time_zone", "points", "redemption", "tiers", "tier_policy", "rules")
-POINTS_KEYS = (
-    "rounding",
-    "pending_days",
-    "expiry",
-    "late_grace_days",
-    "restore_grace_days",
-    "shortfall",
-    "unlinked_returns",
-    "multipliers",
-    "exclude",
-)
-_CURRENCY = re.compile(r"[A-Z]{3}\Z")
-_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,128}\Z")
 _AT_LINE = re.compile(r" \(at line (\d+), column \d+\)\Z")
 
 
@@ -85,7 +71,7 @@ def parse(source: str | bytes, format: Literal["toml", "json"] = "toml") -> Pars
     if not isinstance(tree, dict):
         return _unreadable(1, f"a program is a table, not {quote(tree)}")
     report = Report(lines, _names(tree))
-    program = _program(Table(tree, (), report, PROGRAM_KEYS))
+    program = _program(Table(tree, (), report, PROGRAM))
     check_program(program, report)
     return Parsed(None if report.failed else program, report.diagnostics())
 
@@ -158,23 +144,20 @@ def _program(table: Table) -> Program:
         if not table.has(key):
             table.missing(key, f"{example} at the top of the file, before the first [table]")
     return Program(
-        name=table.text("name", _NAME, "a name of 1 to 128 characters") or "",
-        currency=table.text("currency", _CURRENCY, 'an ISO 4217 code of three capitals such as "CNY"') or "",
+        name=table.text("name") or "",
+        currency=table.text("currency") or "",
         time_zone=_zone(table),
-        points=read_points(table.table("points", POINTS_KEYS)),
-        redemption=read_redemption(
-            table.table("redemption", ("points", "amount", "min_points", "step_points", "max_basket_share"))
-        ),
-        tiers=read_tiers(table.tables("tiers", ("id", "qualify", "benefits"))),
-        tier_policy=read_tier_policy(
-            table.table("tier_policy", ("window", "validity_months", "downgrade", "grace_days", "on_return"))
-        ),
-        rules=read_rules(table.tables("rules", RULE_KEYS)),
+        points=read_points(table.table("points")),
+        redemption=read_redemption(table.table("redemption")),
+        tiers=read_tiers(table.tables("tiers")),
+        tier_policy=read_tier_policy(table.table("tier_policy")),
+        rules=read_rules(table.tables("rules")),
     )
 
 
 @cache
-def _zone_names() -> frozenset[str]:
+def zone_names() -> frozenset[str]:
+    """The IANA time zones of the pinned tzdata."""
     return frozenset(zoneinfo.available_timezones())
 
 
@@ -184,7 +167,7 @@ def _zone(table: Table) -> zoneinfo.ZoneInfo:
     if not table.has("time_zone"):
         return utc
     # zoneinfo opens a file of that name: only names that the list has are asked for.
-    known = _zone_names()
+    known = zone_names()
     if isinstance(name, str) and name in known:
         return zoneinfo.ZoneInfo(name)
     hint = nearest(name, tuple(known)) if isinstance(name, str) else ""

@@ -12,26 +12,27 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from loyalty.program.diagnostics import Path, Report, nearest, quote
+from loyalty.program.keys import MOST_DECIMALS, Choice, Key, Number, Some, TableOf, TablesOf, Text, Whole
 
-Word = TypeVar("Word", bound=str)
+Known = TypeVar("Known", bound=Key)
 Value = TypeVar("Value")
 
 _MISSING = object()
-_MOST_DECIMALS = 9
 _MONTH_DAY = re.compile(r"([0-9]{2})-([0-9]{2})\Z")
 _DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class Table:
-    """One table of the file. Keys that are not `known` are reported at once."""
+    """One table of the file, read by what `shape` says of its keys. Others are reported at once."""
 
-    def __init__(self, data: Mapping[str, Any], path: Path, report: Report, known: tuple[str, ...]) -> None:
+    def __init__(self, data: Mapping[str, Any], path: Path, report: Report, shape: TableOf) -> None:
         self.path = path
         self.report = report
+        self.shape = shape
         self._data = data
         for key in data:
-            if key not in known:
-                report.error((*path, key), f"unknown key {quote(key)}: {nearest(key, known)}")
+            if key not in shape.keys:
+                report.error((*path, key), f"unknown key {quote(key)}: {nearest(key, tuple(shape.keys))}")
 
     def has(self, key: str) -> bool:
         return key in self._data
@@ -45,27 +46,26 @@ class Table:
     def missing(self, key: str, example: str) -> None:
         self.error(key, f"{key} is missing: add {example}")
 
-    def text(self, key: str, pattern: re.Pattern[str], shape: str) -> str | None:
-        """A string that `pattern` matches; `shape` says in words what is wanted."""
+    def has_some(self) -> bool:
+        """Whether any of the keys is there of which the table must have one."""
+        return any(key in self._data for key in self.shape.some_of)
+
+    def text(self, key: str) -> str | None:
+        """A string of the key's shape."""
+        known = self._known(key, Text)
         value = self._data.get(key, _MISSING)
         if value is _MISSING:
             return None
-        if not isinstance(value, str) or not pattern.match(value):
-            self.error(key, f"{quote(value)} is not {shape}")
+        if not isinstance(value, str) or not known.pattern.match(value):
+            self.error(key, f"{quote(value)} is not {known.shape}")
             return None
         return value
 
-    def choice(self, key: str, options: tuple[Word, ...], default: Word) -> Word:
-        """One of a few words."""
+    def choice(self, key: str) -> Any:
+        """One of the key's words; its default if there is none, or none that is known."""
+        known = self._known(key, Choice)
         value = self._data.get(key, _MISSING)
-        if value is _MISSING:
-            return default
-        for option in options:
-            if value == option:
-                return option
-        hint = nearest(value, options) if isinstance(value, str) else "one of " + ", ".join(options)
-        self.error(key, f"{quote(value)} is not known: {hint}")
-        return default
+        return known.default if value is _MISSING else self._option((*self.path, key), value, known)
 
     def flag(self, key: str) -> bool | None:
         value = self._data.get(key, _MISSING)
@@ -76,13 +76,20 @@ class Table:
             return None
         return value
 
-    def whole(self, key: str, low: int, high: int) -> int | None:
-        """A whole number from `low` to `high`, both included."""
+    def whole(self, key: str) -> int | None:
+        """A whole number in the key's range."""
+        known = self._known(key, Whole)
         value = self._data.get(key, _MISSING)
-        return None if value is _MISSING else self._whole((*self.path, key), value, low, high)
+        return None if value is _MISSING else self._whole((*self.path, key), value, known)
 
-    def number(self, key: str, low: Fraction | int, high: int, above: bool = False) -> Fraction | None:
-        """An exact number from `low` (with `above`: not `low` itself) to `high`."""
+    def whole_or_default(self, key: str) -> int:
+        """As `whole`; the key's default if there is none, or none that is in range."""
+        found = self.whole(key)
+        return int(self.shape.keys[key].default) if found is None else found
+
+    def number(self, key: str) -> Fraction | None:
+        """An exact number in the key's range."""
+        known = self._known(key, Number)
         value = self._data.get(key, _MISSING)
         if value is _MISSING:
             return None
@@ -92,13 +99,13 @@ class Table:
         if isinstance(value, Decimal):
             # Asked before any arithmetic: 1e999999999 is short to write and endless to compute with.
             exponent = value.as_tuple().exponent
-            if not isinstance(exponent, int) or exponent < -_MOST_DECIMALS or value.adjusted() > 20:
-                self.error(key, f"{quote(value)} has more than {_MOST_DECIMALS} decimals or is out of range")
+            if not isinstance(exponent, int) or exponent < -MOST_DECIMALS or value.adjusted() > 20:
+                self.error(key, f"{quote(value)} has more than {MOST_DECIMALS} decimals or is out of range")
                 return None
         exact = Fraction(value)
-        if exact < low or exact > high or (above and exact == low):
-            bound = "above" if above else "at least"
-            self.error(key, f"{quote(value)} must be {bound} {low} and at most {high}")
+        if not known.low <= exact <= known.high or (known.above and exact == known.low):
+            bound = "above" if known.above else "at least"
+            self.error(key, f"{quote(value)} must be {bound} {known.low} and at most {known.high}")
             return None
         return exact
 
@@ -140,7 +147,8 @@ class Table:
         value = self._data.get(key, _MISSING)
         return None if value is _MISSING else self._month_day((*self.path, key), value)
 
-    def table(self, key: str, known: tuple[str, ...]) -> "Table | None":
+    def table(self, key: str) -> "Table | None":
+        known = self._known(key, TableOf)
         value = self._data.get(key, _MISSING)
         if value is _MISSING:
             return None
@@ -149,7 +157,8 @@ class Table:
             return None
         return Table(value, (*self.path, key), self.report, known)
 
-    def tables(self, key: str, known: tuple[str, ...]) -> "list[Table]":
+    def tables(self, key: str) -> "list[Table]":
+        known = self._known(key, TablesOf).each
         value = self._data.get(key, [])
         if not isinstance(value, list):
             self.error(key, f"{quote(value)} is not a list of tables: begin each with [[{key}]]")
@@ -167,23 +176,33 @@ class Table:
         """A list of strings; one string alone stands for a list of one."""
         return self._each(key, self._item_text)
 
-    def words(self, key: str, options: tuple[str, ...]) -> frozenset[int] | None:
-        """A list of words, as their places in `options`."""
+    def words(self, key: str) -> frozenset[int] | None:
+        """A list of words, as their places among the key's."""
+        item = self._item(key, Choice)
+        known = item.options
 
         def read(path: Path, value: Any) -> int | None:
-            if isinstance(value, str) and value in options:
-                return options.index(value)
-            hint = nearest(value, options) if isinstance(value, str) else "one of " + ", ".join(options)
-            self.report.error(path, f"{quote(value)} is not known: {hint}")
-            return None
+            found = self._option(path, value, item)
+            return None if found is None else known.index(found)
 
         return self._each(key, read)
 
-    def wholes(self, key: str, low: int, high: int) -> frozenset[int] | None:
-        return self._each(key, lambda path, value: self._whole(path, value, low, high))
+    def wholes(self, key: str) -> frozenset[int] | None:
+        item = self._item(key, Whole)
+        return self._each(key, lambda path, value: self._whole(path, value, item))
 
     def month_days(self, key: str) -> frozenset[tuple[int, int]] | None:
         return self._each(key, self._month_day)
+
+    def _known(self, key: str, kind: type[Known]) -> Known:
+        known = self.shape.keys[key]
+        assert isinstance(known, kind), f"{key} is read as {kind.__name__}, which it is not"
+        return known
+
+    def _item(self, key: str, kind: type[Known]) -> Known:
+        item = self._known(key, Some).item
+        assert isinstance(item, kind), f"{key} is read as {kind.__name__}, which it is not"
+        return item
 
     def _each(self, key: str, read: Callable[[Path, Any], Value | None]) -> frozenset[Value] | None:
         value = self._data.get(key, _MISSING)
@@ -202,12 +221,22 @@ class Table:
         self.report.error(path, f"{quote(value)} is not a string of 1 to 128 characters")
         return None
 
-    def _whole(self, path: Path, value: Any, low: int, high: int) -> int | None:
+    def _option(self, path: Path, value: Any, known: Choice) -> Any:
+        for option in known.options:
+            if value == option:
+                return option
+        hint = (
+            nearest(value, known.options) if isinstance(value, str) else "one of " + ", ".join(known.options)
+        )
+        self.report.error(path, f"{quote(value)} is not known: {hint}")
+        return known.default
+
+    def _whole(self, path: Path, value: Any, known: Whole) -> int | None:
         if isinstance(value, bool) or not isinstance(value, int):
             self.report.error(path, f"{quote(value)} is not a whole number (without quotes or decimals)")
             return None
-        if not low <= value <= high:
-            self.report.error(path, f"{quote(value)} must be from {low} to {high}")
+        if not known.low <= value <= known.high:
+            self.report.error(path, f"{quote(value)} must be from {known.low} to {known.high}")
             return None
         return value
 
