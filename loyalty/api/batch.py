@@ -111,7 +111,7 @@ async def record_batch(request: Call) -> Reply:
     """
     kind = media_type(request, b"application/json", NDJSON.encode())
     body = await read_body(request, MAX_BATCH_BODY)
-    raws = list(_split_lines(body)) if kind == NDJSON.encode() else decode(body, _raws)
+    raws = list(_split_lines(body)) if kind == NDJSON.encode() else decode(body, _raws, in_parts=True)
     if len(raws) > MAX_ITEMS:
         raise TooLarge(f"The batch holds {len(raws)} items; send at most {MAX_ITEMS} at once.")
     outcomes: list[Answer | LoyaltyError | None] = [None] * len(raws)

@@ -44,8 +44,11 @@ async def read_optional_json(request: Call, decoder: "msgspec.json.Decoder[T]") 
     return decode(body, decoder)
 
 
-def decode(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
-    """Decode JSON by its type, refusing what msgspec would read leniently: a number in quotes."""
+def decode(body: bytes, decoder: "msgspec.json.Decoder[T]", *, in_parts: bool = False) -> T:
+    """Decode JSON by its type, refusing what msgspec would read leniently: a number in quotes.
+
+    in_parts: the parts are decoded, and so refused, one by one later.
+    """
     try:
         value = decoder.decode(body)
     except msgspec.DecodeError as error:
@@ -54,7 +57,7 @@ def decode(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
         raise InvalidRequest("The body is not UTF-8 text.") from None
     except RecursionError:
         raise InvalidRequest("The body is nested too deeply.") from None
-    if _QUOTED_QUANTITY.search(body) is not None:
+    if not in_parts and _QUOTED_QUANTITY.search(body) is not None:
         raise InvalidRequest(
             "quantity: expected a number, got text",
             errors=[FieldError("quantity", "expected a number, got text")],

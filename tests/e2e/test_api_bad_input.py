@@ -222,6 +222,18 @@ async def test_a_bad_item_of_a_batch_does_not_spoil_the_others(shop: Face) -> No
     assert answer["counts"] == {"created": 2, "replayed": 0, "refused": 6}
 
 
+async def test_a_wrong_type_in_one_item_of_a_batch_does_not_spoil_the_others(shop: Face) -> None:
+    items = [purchase("m-1", f"p-{number}", 100) | {"kind": "purchase"} for number in range(3)]
+    items[1]["lines"] = [{"sku": "A", "amount": 100, "quantity": "two"}]
+    quoted = [
+        purchase("m-1", "p-9", 100)
+        | {"kind": "purchase", "lines": [{"sku": "A", "amount": 1, "quantity": "2"}]}
+    ]
+    results = (await shop.post("/v1/purchases/batch", json=items + quoted)).json()["results"]
+    assert [one["status"] for one in results] == ["created", "refused", "created", "refused"]
+    assert all("quantity" in one["problem"]["detail"] for one in results if "problem" in one)
+
+
 async def test_a_malformed_line_is_a_refused_item(shop: Face) -> None:
     good = json.dumps(purchase("m-1", "p-1", 0) | {"kind": "purchase"})
     body = f"{good}\r\n\n{{broken\n[[[\n{good}".encode()
