@@ -1,5 +1,6 @@
-"""`loyalty program check | apply | show`."""
+"""`loyalty program check | apply | show | schema`."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -88,6 +89,18 @@ def show(version: int | None) -> None:
         return DONE
 
     run(work)
+
+
+@program.command()
+def schema() -> None:
+    """Print the JSON Schema of program files, for editors. Needs no database.
+
+    Save it beside the file and write `#:schema ./program.schema.json` as the file's first line: editors that
+    know TOML (Taplo, Even Better TOML) then complete keys and mark mistakes.
+    """
+    from loyalty.program.schema import schema as made
+
+    click.echo(json.dumps(made(), indent=2, ensure_ascii=False))
 
 
 def _format_of(file: Path) -> Literal["toml", "json"]:
