@@ -223,7 +223,7 @@ async def test_a_bad_item_of_a_batch_does_not_spoil_the_others(shop: Face) -> No
 
 
 async def test_a_wrong_type_in_one_item_of_a_batch_does_not_spoil_the_others(shop: Face) -> None:
-    items = [purchase("m-1", f"p-{number}", 100) | {"kind": "purchase"} for number in range(3)]
+    items = [purchase("m-1", f"p-{number}", 0) | {"kind": "purchase"} for number in range(3)]
     items[1]["lines"] = [{"sku": "A", "amount": 100, "quantity": "two"}]
     quoted = [
         purchase("m-1", "p-9", 100)
