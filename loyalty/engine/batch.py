@@ -59,6 +59,12 @@ LOST = (
 )
 """The connection is gone: whether the commit happened is unknown."""
 BUSY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.TooManyConnectionsError)
+UNABLE = (
+    asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+"""Postgres cannot write: its disk or memory is full, it fails, or it is a standby. Nothing happened; it may pass."""
 BUDGET_SPENT = "LY003"
 """Raised by post(): a budget no longer holds what was decided."""
 CONFLICT = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
@@ -127,6 +133,15 @@ async def _run(items: list[Item], engine: "Engine") -> None:
                         "Others are busy with this account. Try again.", retry_after=RETRY_AFTER_SECONDS
                     ),
                 )
+            elif what is _Then.UNABLE:
+                log.error("database_unable", items=len(todo), error=repr(error))
+                _set(
+                    todo,
+                    Overloaded(
+                        "The ledger cannot write just now. Nothing was changed; send the same request again.",
+                        retry_after=RETRY_AFTER_SECONDS,
+                    ),
+                )
             elif what is _Then.FAIL:
                 _fail(todo, error)
             elif what is _Then.SETTLE:
@@ -151,6 +166,7 @@ class _Then(Enum):
     SETTLE = auto()
     SPLIT = auto()
     BUSY = auto()
+    UNABLE = auto()
     FAIL = auto()
 
 
@@ -162,6 +178,8 @@ def _meaning(error: Exception, items: int) -> _Then:
         return _Then.SETTLE
     if isinstance(error, BUSY):
         return _Then.BUSY
+    if isinstance(error, UNABLE):
+        return _Then.UNABLE
     if items > 1:
         return _Then.SPLIT
     return _Then.AGAIN if isinstance(error, CONFLICT) else _Then.FAIL
