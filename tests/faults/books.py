@@ -28,7 +28,7 @@ async def compare(url: str, load: Load, port: int) -> Compared:
     found = Compared()
     connection = await asyncpg.connect(url, server_settings={"search_path": "loyalty"})
     try:
-        there = await _keys(connection)
+        there = await _keys(connection, load.shop.name)
         # Nobody was told of these, and nobody may have been: they are there whole, or not at all.
         for sent in load.sent:
             if sent.body is None and sent.key in there:
@@ -36,19 +36,21 @@ async def compare(url: str, load: Load, port: int) -> Compared:
                 found.late += 1
         known = [sent for sent in load.sent if sent.body is not None or sent.key in there]
         await _repeat(known, load, port, found)
-        _compare_keys(known, await _keys(connection), found)
-        await _compare_sums(connection, known, found)
+        _compare_keys(known, await _keys(connection, load.shop.name), found)
+        await _compare_sums(connection, load.shop.name, known, found)
     finally:
         await connection.close()
     return found
 
 
-async def _keys(connection: asyncpg.Connection) -> Counter[tuple[str, str]]:
-    """Every request on record with how often it is there; endings of holds by the hold's id."""
+async def _keys(connection: asyncpg.Connection, shop: str) -> Counter[tuple[str, str]]:
+    """Every request of the shop that is on record with how often it is there; endings of holds by the hold's id."""
     rows = await connection.fetch(
-        "select kind::text as kind, coalesce(id, subject) as id, count(*) as n from posting"
+        "select * from ("
+        " select kind::text as kind, coalesce(id, subject) as id, count(*) as n from posting"
         " where id is not null or kind in ('capture', 'release') group by 1, 2"
-        " union all select 'member', member_id, 1 from member"
+        " union all select 'member', member_id, 1 from member) x where starts_with(id, $1)",
+        f"{shop}-",
     )
     return Counter({(row["kind"], row["id"]): row["n"] for row in rows})
 
@@ -101,7 +103,9 @@ def _compare_keys(known: list[Sent], there: Counter[tuple[str, str]], found: Com
             found.doubled.append(f"{key} is there and was never acknowledged nor found")
 
 
-async def _compare_sums(connection: asyncpg.Connection, known: Iterable[Sent], found: Compared) -> None:
+async def _compare_sums(
+    connection: asyncpg.Connection, shop: str, known: Iterable[Sent], found: Compared
+) -> None:
     told: Counter[tuple[str, str]] = Counter()
     for sent in known:
         if sent.key[0] == "member" or sent.body is None:
@@ -111,7 +115,8 @@ async def _compare_sums(connection: asyncpg.Connection, known: Iterable[Sent], f
             told[receipt["member_id"], heading] += points
     rows = await connection.fetch(
         "select m.member_id, e.kind::text as kind, sum(e.points)::bigint as points from entry e"
-        " join member m using (account) group by 1, 2"
+        " join member m using (account) where starts_with(m.member_id, $1) group by 1, 2",
+        f"{shop}-",
     )
     booked = {(row["member_id"], row["kind"]): row["points"] for row in rows if row["kind"] in HEADINGS}
     for key in told.keys() | booked.keys():

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import msgspec
 
 from tests.faults.books import Compared, compare
@@ -142,6 +143,14 @@ class Ground:
                     await asyncio.sleep(0.1)
         finally:
             line.close()
+
+    async def count(self, query: str) -> int:
+        """A number from the database."""
+        connection = await asyncpg.connect(self.url)
+        try:
+            return int(await connection.fetchval(query))
+        finally:
+            await connection.close()
 
     async def close(self) -> None:
         """Stop the servers."""

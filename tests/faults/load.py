@@ -24,13 +24,17 @@ class Load:
     """The tills of one scenario. `ports`: the servers, of which each attempt takes one.
 
     twins: each request goes to two servers at the same time. rude: the share of requests whose client hangs up first.
+    crowd: members to begin with.
     """
 
-    def __init__(self, shop: Shop, ports: Sequence[int], *, twins: bool = False, rude: float = 0.0) -> None:
+    def __init__(
+        self, shop: Shop, ports: Sequence[int], *, twins: bool = False, rude: float = 0.0, crowd: int = 24
+    ) -> None:
         self.shop = shop
         self.ports = ports
         self.twins = twins
         self.rude = rude
+        self.crowd = crowd
         self.sent: list[Sent] = []
         self.acknowledged = 0
         self.wrong: list[str] = []
@@ -45,7 +49,7 @@ class Load:
     async def run(self, requests: int, faults: Callable[["Load"], Coroutine[Any, Any, None]]) -> None:
         """Send until `requests` are acknowledged and the faults are over."""
         async with asyncio.TaskGroup() as group:
-            await self._enrol_some(Line(self.ports[0], ANSWER_SECONDS))
+            await self._enrol(self.crowd)
             self._last = time.monotonic()
             harm = group.create_task(faults(self))
             tills = [group.create_task(self._till()) for _ in range(TILLS)]
@@ -64,15 +68,27 @@ class Load:
         """Wait until so many more are acknowledged."""
         await self.reached(self.acknowledged + requests)
 
-    async def _enrol_some(self, line: Line) -> None:
-        for _ in range(24):
-            member = self.shop.enrol()
-            reply = await line.ask(member.call)
-            assert reply.status == 201, reply
-            member.body = reply.body
-            self.sent.append(member)
-            self.shop.members.append(member.member)
+    async def _enrol(self, count: int) -> None:
+        """Members to begin with, each with one purchase."""
+        new = [self.shop.enrol() for _ in range(count)]
+        self.sent += new
+        queue = list(new)
+        line = Line(self.ports[0], ANSWER_SECONDS)
+
+        async def enrol_some() -> None:
+            own = Line(self.ports[0], ANSWER_SECONDS)
+            while queue:
+                member = queue.pop()
+                reply = await own.ask(member.call)
+                assert reply.status == 201, reply
+                member.body = reply.body
+            own.close()
+
+        await asyncio.gather(*(enrol_some() for _ in range(TILLS)))
+        self.shop.members += [member.member for member in new]
+        await self._upload({line.port: line}, [self.shop.purchase(member=one.member) for one in new])
         line.close()
+        self.longest_outage = 0.0
 
     async def _till(self) -> None:
         lines = {port: Line(port, ANSWER_SECONDS) for port in self.ports}
@@ -97,7 +113,9 @@ class Load:
             if back := shop.goods_back():
                 await self._post(lines, back)
         elif chance < 0.85:
-            await self._upload(lines)
+            items = [self.shop.purchase() for _ in range(UPLOAD_ITEMS - 2)]
+            items += [back for _ in range(2) if (back := self.shop.goods_back())]
+            await self._upload(lines, items)
         elif chance < 0.90:
             await self._post(lines, shop.adjustment())
         elif chance < 0.93:
@@ -130,10 +148,7 @@ class Load:
         self.seen["hung up"] += 1
         return self._draw.random() < 0.3
 
-    async def _upload(self, lines: dict[int, Line]) -> None:
-        items = [self.shop.purchase() for _ in range(UPLOAD_ITEMS - 2)]
-        items += [back for _ in range(2) if (back := self.shop.goods_back())]
-        items = [item for item in items if item.item is not None]
+    async def _upload(self, lines: dict[int, Line], items: list[Sent]) -> None:
         self.sent += items
         async for reply in self._attempts(lines, self.shop.upload(items), items):
             if reply.status != 200:

@@ -53,6 +53,11 @@ class Postgres(keeper.Keeper):
         """As `do`, for fixtures."""
         _hands.submit(what).result()
 
+    @property
+    def runs(self) -> bool:
+        """Whether the postmaster is there."""
+        return self.server is not None and self.server.poll() is None
+
     def stop_at_once(self) -> None:
         """`pg_ctl stop -m immediate`: no checkpoint, no farewell; the next start recovers from the log."""
         self._end(signal.SIGQUIT)

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.e2e.face import ADMIN_KEY
@@ -70,20 +71,22 @@ class Server:
 
 
 async def command(
-    url: str, *arguments: str, cwd: Path, kill_after: float | None = None, **settings: str
+    url: str, *arguments: str, cwd: Path, kill_when: Callable[[], Awaitable[bool]] | None = None
 ) -> tuple[int, str]:
-    """Run `loyalty …`; returns its exit code and what it printed. With `kill_after` it gets a kill -9 by then."""
+    """Run `loyalty …`; returns its exit code and what it printed. It gets a kill -9 once `kill_when` says so."""
     process = await asyncio.create_subprocess_exec(
         *COMMAND, *arguments,
-        env=environment(url, **settings), cwd=cwd,
+        env=environment(url), cwd=cwd,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdout is not None
     reading = asyncio.create_task(process.stdout.read())
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.shield(reading), kill_after)
-    if process.returncode is None and kill_after is not None and not reading.done():
-        process.kill()
+    while kill_when is not None and not reading.done():
+        if await kill_when():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            break
+        await asyncio.sleep(0.01)
     printed = (await reading).decode(errors="replace")
     return await process.wait(), printed
 

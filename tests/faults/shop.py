@@ -91,9 +91,9 @@ class Shop:
         phone = f"+86{self.seed % 1000:03}{self._count:08}"
         return self._sent("member", id, "/v1/members", {"member_id": id, "phone": phone}, id)
 
-    def purchase(self, *, redeem: bool = False) -> Sent:
+    def purchase(self, *, redeem: bool = False, member: str | None = None) -> Sent:
         """A basket of one or two lines; with `redeem` a part is paid with points."""
-        id, member = self._id("p"), self._member()
+        id, member = self._id("p"), member or self._member()
         lines = [
             {"sku": self.draw.choice(("LAMP-1", "TEA", "CUP")), "amount": self.draw.randrange(100, 30_000)}
             for _ in range(self.draw.randrange(1, 3))
