@@ -5,13 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from loyalty.engine.answers import BalanceAnswer
+from msgspec import Struct
+
+from loyalty.engine.answers import BalanceAnswer, encode
+from loyalty.engine.facts import to_text
 from loyalty.engine.programs import Programs, ProgramVersion
 from loyalty.errors import FutureTime
 from loyalty.ledger.book import Book, Journal, UsedLot
 from loyalty.ledger.life import Life, restored_expiry
 from loyalty.ledger.rows import EVER, BudgetRow, CounterRow, PostingRow
 from loyalty.ledger.store import SubjectPosting
+from loyalty.rules.birthday import birthday_matches
 from loyalty.rules.facts import Used
 from loyalty.tiers.model import Change, Qualifying
 
@@ -62,6 +66,21 @@ class Context:
                         row.program_version, row.qualifying_amount, row.fingerprint, row.facts or "", row.answer,
                     )
                 )  # fmt: skip
+
+    # -- what is kept of a decision; a replay that nobody asks overrides these --------------------------------------
+
+    def told(self, answer: Callable[[], Struct]) -> bytes:
+        """The bytes of an answer."""
+        return encode(answer())
+
+    def noted(self, facts: Struct) -> str:
+        """The facts of a decision as they are recorded."""
+        return to_text(facts)
+
+    def birthday(self, account: int, day: date) -> frozenset[str]:
+        """Which of day, week and month of the member's birthday a local day falls on."""
+        birthday = self.birthdays.get(account)
+        return birthday_matches(birthday, day) if birthday else frozenset()
 
     # -- limits ----------------------------------------------------------------------------------------------------
 

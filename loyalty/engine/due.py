@@ -19,7 +19,7 @@ NAMES = ("holds_timed_out", "points_expired", "verdicts")
 def post_due(context: Context, book: Book, through: datetime) -> tuple[int, int, int]:
     """Posts everything due up to `through`. Returns the counts: holds timed out, points expired, verdicts."""
     timed_out = expired = verdicts = 0
-    while (due := _first_due(book)) is not None and due[0] <= through:
+    while (due := first_due(book)) is not None and due[0] <= through:
         at, what = due
         version = context.programs.at(at)
         if what == TIMEOUT:
@@ -42,7 +42,8 @@ def post_due(context: Context, book: Book, through: datetime) -> tuple[int, int,
     return timed_out, expired, verdicts
 
 
-def _first_due(book: Book) -> tuple[datetime, int] | None:
+def first_due(book: Book) -> tuple[datetime, int] | None:
+    """The next thing that falls due, and when: TIMEOUT, EXPIRY or VERDICT."""
     due = [(hold.until, TIMEOUT) for hold in book.holds.values()]
     expiry = book.next_expiry()
     if expiry is not None:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from loyalty.db.sql import query
 from loyalty.engine.answers import RedemptionAnswer, encode
-from loyalty.engine.context import balance_answer
+from loyalty.engine.context import Context, balance_answer
 from loyalty.engine.due import post_due
 from loyalty.engine.facts import EndFacts, to_text
 from loyalty.engine.loading import load_tiers, make_context
 from loyalty.engine.programs import load_programs
 from loyalty.engine.reads import where_is
 from loyalty.ledger import store
+from loyalty.ledger.book import Book
 
 if TYPE_CHECKING:
     from loyalty.engine.engine import Engine
@@ -31,19 +32,25 @@ async def erase(engine: "Engine", member: str) -> int:
         context = make_context(engine.programs_known, locked)
         await load_tiers(context, connection, shard, [account])
         book = context.books[account]
-        at = book.recorded_at
-        post_due(context, book, at)
-        version = context.programs.at(at).version
-        for hold in list(book.holds.values()):
-            book.begin("release", None, hold.redemption_id, at, version)
-            book.end_hold(hold, 0, context.lives_given_back(book, at))
-            answer = RedemptionAnswer(
-                hold.redemption_id, book.head.member_id, "released", 0, 0, balance_answer(book)
-            )
-            book.close(facts=to_text(EndFacts(0, 0)), answer=encode(answer))
-        book.begin("erasure", None, None, at, version)
-        forfeited = book.forfeit()
-        book.close()
+        forfeited = give_up(context, book)
         await store.post(connection, shard, [book.head_row()], context.journal, [], [])
         await connection.execute(query("forget"), shard, account)
+    return forfeited
+
+
+def give_up(context: Context, book: Book) -> int:
+    """Posts what is due, releases the account's holds, and forfeits its points. Returns how many these were."""
+    at = book.recorded_at
+    post_due(context, book, at)
+    version = context.programs.at(at).version
+    for hold in list(book.holds.values()):
+        book.begin("release", None, hold.redemption_id, at, version)
+        book.end_hold(hold, 0, context.lives_given_back(book, at))
+        answer = RedemptionAnswer(
+            hold.redemption_id, book.head.member_id, "released", 0, 0, balance_answer(book)
+        )
+        book.close(facts=to_text(EndFacts(0, 0)), answer=encode(answer))
+    book.begin("erasure", None, None, at, version)
+    forfeited = book.forfeit()
+    book.close()
     return forfeited

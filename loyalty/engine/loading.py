@@ -43,7 +43,7 @@ async def load_context(
             locked = await store.lock_accounts(connection, shard, accounts, keys, counters=True)
     context = make_context(engine.programs_known, locked)
     await _load_subjects(context, connection, shard, requests, owners)
-    tiers = _may_change_tier(context, requests, owners)
+    tiers = may_change_tier(context, requests, owners)
     if tiers:
         await load_tiers(context, connection, shard, tiers)
     if engine.programs_known.limited():
@@ -100,7 +100,7 @@ def verdict_due(head: Head, at: datetime) -> bool:
     return head.tier_verdict_at is not None and head.tier_verdict_at <= at
 
 
-def _may_change_tier(context: Context, requests: Iterable[Request], owners: Iterable[int]) -> list[int]:
+def may_change_tier(context: Context, requests: Iterable[Request], owners: Iterable[int]) -> list[int]:
     """Accounts whose tier rows must be read: a verdict is due, a threshold may be reached, something arrived late, or
     goods come back."""
     wanted = {book.account for book in context.books.values() if verdict_due(book.head, book.recorded_at)}

@@ -87,7 +87,7 @@ async def _merge(engine: "Engine", connection: asyncpg.Connection, source: Where
         old.recorded_at = new.recorded_at = at
         for context, book in ((giving, old), (taking, new)):
             post_due(context, book, at)
-        _move(old, taking, new, at)
+        move_estate(old, taking, new, at)
         for shard, context in contexts.items():
             books = [book for book in (old, new) if book.journal is context.journal]
             counters = _counters(giving, old, new) if context is taking else []
@@ -105,7 +105,8 @@ async def _merge(engine: "Engine", connection: asyncpg.Connection, source: Where
     return True
 
 
-def _move(old: Book, taking: Context, new: Book, at: datetime) -> None:
+def move_estate(old: Book, taking: Context, new: Book, at: datetime) -> None:
+    """Everything of `old` goes into `new`, on both of which nothing is due."""
     version = taking.programs.at(at)
     stays, comes = standing_of_head(version, new.head), standing_of_head(version, old.head)
     old.begin("merge", None, new.head.member_id, at, version.version)

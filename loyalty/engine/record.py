@@ -4,9 +4,9 @@ from datetime import datetime
 
 import msgspec
 
-from loyalty.engine.answers import LotAnswer, Receipt, TierAnswer, encode
+from loyalty.engine.answers import LotAnswer, Receipt, TierAnswer
 from loyalty.engine.context import Context, balance_answer
-from loyalty.engine.facts import PurchaseFacts, to_text
+from loyalty.engine.facts import PurchaseFacts
 from loyalty.engine.programs import ProgramVersion
 from loyalty.engine.redeem import InBasket, plan_in_basket, redeem_in_basket
 from loyalty.engine.standing import count_purchase, tier_in_force
@@ -14,7 +14,6 @@ from loyalty.errors import InvalidRequest
 from loyalty.ledger.book import Book, OpenLot
 from loyalty.ledger.life import life_of
 from loyalty.rules.award import Award, explain, rounding_text
-from loyalty.rules.birthday import birthday_matches
 from loyalty.rules.facts import Facts
 from loyalty.types import MAX_AMOUNT, Purchase
 
@@ -48,9 +47,11 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
     book.head.purchases += 1
     count_purchase(context, version, book, purchase.occurred_at, award.metric_amount)
 
-    answer = encode(_receipt(book, version, purchase, award, lots, repaid, redemption, tier_before))
+    answer = context.told(
+        lambda: _receipt(book, version, purchase, award, lots, repaid, redemption, tier_before)
+    )
     row = book.close(
-        facts=to_text(
+        facts=context.noted(
             PurchaseFacts(
                 purchase,
                 facts,
@@ -81,7 +82,6 @@ def facts_of(
 ) -> Facts:
     """What the rules must know beside the lines."""
     needs, at = version.needs, purchase.occurred_at
-    birthday = context.birthdays.get(book.account) if needs.birthday else None
     return Facts(
         occurred_at=at,
         channel=purchase.channel,
@@ -90,7 +90,7 @@ def facts_of(
         redeemed_amount=redemption.amount if redemption else 0,
         basket_amount=total if redemption else 0,
         first_purchase=needs.first_purchase and book.head.purchases == 0,
-        birthday=birthday_matches(birthday, version.calendar.day(at)) if birthday else frozenset(),
+        birthday=context.birthday(book.account, version.calendar.day(at)) if needs.birthday else frozenset(),
         used=context.used(book.account, version, version.calendar.day(at)) if needs.counters else {},
     )
 

@@ -7,7 +7,7 @@ to the same as the whole.
 from dataclasses import dataclass
 from fractions import Fraction
 
-from loyalty.engine.answers import ReturnReceipt, encode
+from loyalty.engine.answers import ReturnReceipt
 from loyalty.engine.context import Context, balance_answer
 from loyalty.engine.facts import (
     LineBack,
@@ -17,7 +17,6 @@ from loyalty.engine.facts import (
     purchase_facts,
     redemption_facts,
     return_facts,
-    to_text,
 )
 from loyalty.engine.programs import ProgramVersion
 from loyalty.engine.record import tier_answer
@@ -104,8 +103,8 @@ def record_return(context: Context, book: Book, request: Return, fingerprint: by
         goods = [Qualifying(bought.occurred_at, lowered)]
         count_return(context, now_version, book, goods, request.occurred_at)
 
-    answer = encode(
-        ReturnReceipt(
+    answer = context.told(
+        lambda: ReturnReceipt(
             return_id=request.return_id,
             purchase_id=request.purchase_id,
             member_id=book.head.member_id,
@@ -134,7 +133,7 @@ def record_return(context: Context, book: Book, request: Return, fingerprint: by
         kept_charges,
     )
     row = book.close(
-        facts=to_text(after),
+        facts=context.noted(after),
         answer=answer,
         fingerprint=fingerprint,
         qualifying_at=bought.occurred_at if lowered else None,
@@ -301,8 +300,8 @@ def record_unlinked_return(
     taken, debt = _claw_back(book, version, award.points, None)
     if award.metric_amount:
         count_return(context, version, book, [Qualifying(at, -award.metric_amount)], at)
-    answer = encode(
-        ReturnReceipt(
+    answer = context.told(
+        lambda: ReturnReceipt(
             return_id=request.return_id,
             member_id=book.head.member_id,
             points_clawed_back=taken + debt,
@@ -320,7 +319,7 @@ def record_unlinked_return(
         )
     )
     row = book.close(
-        facts=to_text(UnlinkedReturnFacts(request, facts, award.points)),
+        facts=context.noted(UnlinkedReturnFacts(request, facts, award.points)),
         answer=answer,
         fingerprint=fingerprint,
         qualifying_at=at if award.metric_amount else None,

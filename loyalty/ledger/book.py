@@ -242,6 +242,15 @@ class Book:
             head.account, head.number, p.kind, p.id, p.subject, p.occurred_at, self.recorded_at, p.program_version,
             qualifying_at, qualifying_amount, fingerprint, facts, answer, b"",
         )  # fmt: skip
+        row = self._link(p, row)
+        head.recorded_at = self.recorded_at
+        journal.postings.append(row)
+        self._posting = None
+        return row
+
+    def _link(self, p: _Posting, row: PostingRow) -> PostingRow:
+        """The row with the hash that follows the last one's."""
+        journal, head = self.journal, self.head
         uses = journal.uses[p.uses :]
         if len(uses) > 1:
             uses.sort(key=lambda use: (use.lot, use.purpose))
@@ -253,11 +262,7 @@ class Book:
             uses,
             journal.tiers[p.tiers :],
         )
-        head.recorded_at = self.recorded_at
-        row = row._replace(hash=head.hash)
-        journal.postings.append(row)
-        self._posting = None
-        return row
+        return row._replace(hash=head.hash)
 
     def _under_way(self) -> _Posting:
         assert self._posting is not None, "moves happen inside a posting"
