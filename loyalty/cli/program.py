@@ -1,15 +1,18 @@
-"""`loyalty program check | apply | show | schema`."""
+"""`loyalty program check | diff | apply | show | schema`."""
 
 import json
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from loyalty.cli.session import DONE, FAILED, run, tell
+from loyalty.cli.session import DONE, FAILED, run, tell, told
 from loyalty.cli.times import instant
 from loyalty.program.diagnostics import Diagnostic
+from loyalty.program.diff import diff as differences
+from loyalty.program.model import Program
 from loyalty.program.parse import parse
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -56,9 +59,14 @@ def apply(file: Path, effective_from: datetime | None, author: str | None, note:
             return FAILED
         engine = await Engine.open(url, pool_size=1)
         try:
+            before = (await engine.programs()).at(effective_from or await engine.now())
             version = await engine.put_program(source.decode(), form, effective_from, author, note)
         finally:
             await engine.close()
+        changes = differences(before.program, version.program)
+        tell(f"Compared with version {before.version}:" + (" nothing changes." if not changes else ""))
+        for change in changes:
+            tell(f"  {change}")
         click.echo(f"Version {version.version} is in force from {version.effective_from.isoformat()} on.")
         return DONE
 
@@ -89,6 +97,62 @@ def show(version: int | None) -> None:
         return DONE
 
     run(work)
+
+
+@program.command()
+@click.argument("files", nargs=-1, type=_FILE, metavar="[OLD] [NEW]")
+@click.option(
+    "--version", "versions", type=click.IntRange(min=1), multiple=True, help="A version instead of a file."
+)
+def diff(files: tuple[Path, ...], versions: tuple[int, ...]) -> None:
+    """Tell in plain words what changes from OLD to NEW.
+
+    Each is a file, or a version (`--version 3`, which comes before files). With one alone, the other is the
+    program in force: it is OLD to a file, and NEW to a version. Two files need no database.
+    """
+    if not 1 <= len(files) + len(versions) <= 2:
+        raise click.UsageError("Name one or two programs: files, or versions with --version.")
+    if len(files) == 2:
+        sys.exit(told(lambda: _tell_changes(_read(files[0]), _read(files[1]))))
+    read = [_read(file) for file in files]
+
+    async def work(url: str) -> int:
+        from loyalty.engine.engine import Engine
+
+        engine = await Engine.open(url, pool_size=1)
+        try:
+            known = await engine.programs()
+            now = await engine.now()
+        finally:
+            await engine.close()
+        for version in versions:
+            if version > known.newest:
+                tell(f"There is no version {version}; the newest is {known.newest}.")
+                return FAILED
+        sides = [known.numbered(version).program for version in versions] + read
+        if len(sides) == 1:
+            sides.insert(0 if read else 1, known.at(now).program)
+        return _tell_changes(*sides)
+
+    run(work)
+
+
+def _read(file: Path) -> Program:
+    parsed = parse(file.read_bytes(), _format_of(file))
+    if parsed.program is None:
+        for diagnostic in parsed.diagnostics:
+            tell(_line(file, diagnostic))
+        raise click.ClickException(f"{file} has errors.")
+    return parsed.program
+
+
+def _tell_changes(old: Program, new: Program) -> int:
+    changes = differences(old, new)
+    for change in changes:
+        click.echo(change)
+    if not changes:
+        tell("Nothing changes.")
+    return DONE
 
 
 @program.command()
