@@ -141,14 +141,14 @@ async def _load_subjects(
     further = _further(context) - wanted
     if further:
         context.subjects |= await store.subjects(connection, shard, list(further))
-    redeemed = [
+    redeemed = {  # once each: it is found by its own id, and by that of the purchase that it paid for
         (posting.account, posting.number)
         for postings in context.subjects.values()
         for posting in postings
         if posting.kind == "redemption"
-    ]
+    }
     if redeemed:
-        for (account, number), uses in (await store.uses_of(connection, redeemed)).items():
+        for (account, number), uses in (await store.uses_of(connection, sorted(redeemed))).items():
             if account not in context.books:
                 # Lots of an account that was merged into this one: given back, they begin an origin here.
                 uses = [replace(use, origin=0) for use in uses]

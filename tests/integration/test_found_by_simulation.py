@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from loyalty.types import UnlinkedReturn
+from loyalty.types import PurchaseRedemption, Reversal, UnlinkedReturn
 from tests.builders import START, adjust, expiry, line, open_ledger, program, purchase
 
 
@@ -20,3 +20,16 @@ async def test_idle_points_dead_on_arrival_show_their_end(database_url: str) -> 
         receipt = await ledger.do(purchase(10000, START - timedelta(days=50)))
         assert (receipt.balance.balance, len(receipt.lots)) == (0, 1)
         assert receipt.lots[0].expires_at == "2026-01-31T04:00:00Z"
+
+
+async def test_a_reversal_of_what_paid_for_a_purchase_gives_each_lot_back_what_was_used_of_it(
+    database_url: str,
+) -> None:
+    """The redemption was found twice, by its id and by its purchase's, and its lots counted twice."""
+    in_june = START + timedelta(days=100)
+    async with open_ledger(database_url, program(), "ada") as ledger:
+        await ledger.do(purchase(10000))
+        await ledger.do(adjust(40, expires_at=in_june))
+        await ledger.do(purchase(10000, pay=PurchaseRedemption("x", points=60), id="p"))
+        await ledger.do(Reversal("x", 30, "v"))
+        assert await ledger.lots() == [(10, in_june), (100, None), (99, None)]
