@@ -1,0 +1,332 @@
+"""One account's books, from DESIGN.md sections 3 and 4, as lists that are walked: lots, holds, entries, tier.
+
+Nothing is cached: balances are added up whenever they are asked for.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+from loyalty.calendar import END_OF_TIME, Calendar, calendar_of, shift_days
+from loyalty.program.model import ExpireAfter, ExpireFixed, ExpireInactivity, Program
+
+from . import model_tiers as tiers
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+Versions = Callable[[datetime], tuple[int, Program]]
+
+
+class Lot:
+    def __init__(
+        self,
+        number: int,
+        points: int,
+        earned_at: datetime,
+        spendable_from: datetime,
+        expires_at: datetime | None,
+        idle: bool,
+        purchase_id: str | None,
+    ) -> None:
+        self.number, self.points, self.left = number, points, points
+        self.earned_at, self.spendable_from = earned_at, spendable_from
+        self.expires_at, self.idle, self.purchase_id = expires_at, idle, purchase_id
+
+
+Uses = list[tuple[Lot, int]]
+
+
+class Redeemed:
+    """A redemption: held until its end, or captured; `uses` are its lots in the order of use."""
+
+    def __init__(self, redemption_id: str, account: "Account", points: int, amount: int, uses: Uses) -> None:
+        self.redemption_id, self.account = redemption_id, account
+        self.points, self.amount, self.uses = points, amount, uses
+        self.until: datetime | None = None
+        self.ending: tuple[str, int | None] | None = None
+        self.ended_answer: dict[str, Any] | None = None
+        self.captured = points
+        self.is_hold = False
+        self.program: Program | None = None
+        self.given_back = 0
+        self.reversed_whole: dict[str, Any] | None = None
+        self.skip = 0
+        self.purchase_id: str | None = None
+
+
+def fixed_end(calendar: Calendar, expiry: ExpireFixed, start: datetime) -> datetime:
+    """The first end of the yearly day after `start` that leaves `min_days` local days."""
+    least = calendar.add_days(start, expiry.min_days)
+    year = calendar.day(start).year - 1
+    while True:
+        try:
+            day = date(year, expiry.month, expiry.day)
+        except ValueError:
+            day = date(year, 2, 28)
+        end = calendar.day_start(shift_days(day, 1))
+        if end > start and end >= least:
+            return end
+        year += 1
+
+
+def life(program: Program, start: datetime) -> tuple[datetime | None, bool]:
+    """When a life that starts at `start` ends, and whether it hangs on the account's activity instead."""
+    calendar, expiry = calendar_of(program.time_zone), program.points.expiry
+    end = NEVER
+    if isinstance(expiry, ExpireInactivity):
+        return None, True
+    if isinstance(expiry, ExpireAfter):
+        end = calendar.add(start, expiry.period)
+        if expiry.round_to:
+            end = calendar.unit_end(end, expiry.round_to)
+    elif isinstance(expiry, ExpireFixed):
+        end = fixed_end(calendar, expiry, start)
+    return (None if end >= END_OF_TIME else end), False
+
+
+class Account:
+    def __init__(self, member_id: str, enrolled_at: datetime, birthday: date | None, versions: Versions) -> None:
+        self.member_id, self.enrolled_at, self.birthday = member_id, enrolled_at, birthday
+        self.versions = versions
+        self.blocked = False
+        self.lots: list[Lot] = []
+        self.holds: list[Redeemed] = []
+        self.debt = 0
+        self.active_at: datetime | None = None
+        self.entries: list[dict[str, Any]] = []
+        self.posting: dict[str, Any] = {}
+        self.purchases = 0
+        self.used: dict[tuple[str, date | None], list[int]] = {}
+        self.pinned: dict[int, date] = {}
+        self.rows: list[tiers.Row] = []
+        self.changes: list[tiers.Change] = []
+        self.standing: tiers.Standing | None = None
+
+    # -- what is there ---------------------------------------------------------------------------------------------
+
+    def idle_deadline(self) -> datetime:
+        """When idle points die: by the version in force at the last activity, or the last one before with such points."""
+        at = self.active_at
+        if at is None:
+            return NEVER
+        number, program = self.versions(at)
+        while not isinstance(program.points.expiry, ExpireInactivity):
+            number -= 1
+            if number < 1:
+                return NEVER
+            program = self.by_number(number)
+        end = calendar_of(program.time_zone).add(at, program.points.expiry.period)
+        return NEVER if end >= END_OF_TIME else end
+
+    by_number: Callable[[int], Program]
+
+    def end(self, lot: Lot) -> datetime:
+        if lot.idle:
+            return self.idle_deadline()
+        return lot.expires_at or NEVER
+
+    def open_lots(self) -> list[Lot]:
+        """In the order in which they are spent: soonest to expire, then earliest earned."""
+        return sorted((lot for lot in self.lots if lot.left), key=lambda lot: (self.end(lot), lot.earned_at, lot.number))
+
+    def available(self, now: datetime) -> int:
+        return sum(lot.left for lot in self.lots if lot.spendable_from <= now)
+
+    def balance(self, now: datetime) -> dict[str, int]:
+        available = self.available(now)
+        pending = sum(lot.left for lot in self.lots) - available
+        held = sum(hold.points for hold in self.holds)
+        balance = available + held + pending - self.debt
+        assert balance == sum(entry["points"] for entry in self.entries), (balance, self.entries)
+        return {
+            "balance": balance,
+            "available": available,
+            "held": held,
+            "pending": pending,
+            "debt": self.debt,
+        }
+
+    # -- moves -----------------------------------------------------------------------------------------------------
+
+    def begin(self, occurred_at: datetime, now: datetime, **ids: str) -> None:
+        self.posting = {"occurred_at": occurred_at, "recorded_at": now, **ids}
+
+    def enter(self, kind: str, points: int, at: datetime | None = None) -> None:
+        """An entry of the posting under way: one of each kind, and one expiry of each instant at which points died."""
+        if not points:
+            return
+        at = at or self.posting["occurred_at"]
+        for entry in self.entries[-5:]:
+            if entry["posting"] is self.posting and entry["kind"] == kind and entry["at"] == at:
+                entry["points"] += points
+                return
+        self.entries.append({"posting": self.posting, "kind": kind, "points": points, "at": at})
+
+    def activity(self, at: datetime) -> None:
+        self.active_at = at if self.active_at is None else max(at, self.active_at)
+
+    def grant(self, lot: Lot, now: datetime) -> int:
+        """Points come in: debt is paid first, then what is dead already expires. Returns the debt repaid."""
+        self.lots.append(lot)
+        repaid = min(self.debt, lot.left)
+        self.debt -= repaid
+        lot.left -= repaid
+        if self.end(lot) <= now:
+            self.enter("expire", -lot.left, self.end(lot))
+            lot.left = 0
+        return repaid
+
+    def take(self, points: int, now: datetime) -> Uses:
+        """Spends points that are there, soonest to expire first."""
+        uses: Uses = []
+        for lot in self.open_lots():
+            if lot.spendable_from <= now and points:
+                part = min(lot.left, points)
+                lot.left -= part
+                points -= part
+                uses.append((lot, part))
+        assert not points
+        return uses
+
+    def give_back(self, uses: Uses, skip: int, points: int, at: datetime) -> int:
+        """Gives back `points` of what was used, last used first, behind `skip` that were before. Returns debt repaid."""
+        repaid = 0
+        for lot, used in reversed(uses):
+            passed = min(skip, used)
+            skip -= passed
+            part = min(used - passed, points)
+            if not part:
+                continue
+            points -= part
+            idle, expires_at = lot.idle, lot.expires_at
+            if self.end(lot) <= at:
+                program = self.versions(at)[1]
+                idle, expires_at = False, at
+                if program.points.restore_grace_days:
+                    calendar = calendar_of(program.time_zone)
+                    expires_at = calendar.add_days(at, program.points.restore_grace_days)
+            back = Lot(
+                len(self.lots) + 1, part, lot.earned_at, lot.spendable_from, expires_at, idle, lot.purchase_id
+            )
+            repaid += self.grant(back, at)
+        assert not points
+        return repaid
+
+    def claw_back(self, points: int, purchase_id: str | None, forgive: bool, now: datetime) -> tuple[int, int]:
+        """Takes points of the purchase's own lots, then of others, then as debt. Returns what was taken, and the debt."""
+        own = [lot for lot in self.open_lots() if purchase_id is not None and lot.purchase_id == purchase_id]
+        own.sort(key=lambda lot: lot.spendable_from <= now)
+        others = [lot for lot in self.open_lots() if lot not in own]
+        left = points
+        for lot in own + others:
+            part = min(lot.left, left)
+            lot.left -= part
+            left -= part
+        debt = 0 if forgive else left
+        self.debt += debt
+        taken = points - left
+        self.enter("clawback", -(taken + debt))
+        return taken + debt, debt
+
+    # -- what is due -----------------------------------------------------------------------------------------------
+
+    def post_due(self, now: datetime) -> None:
+        """Ended holds, expiries and verdicts, in the order in which they fell due."""
+        while True:
+            due: list[tuple[datetime, int, str, Any]] = []
+            for hold in self.holds:
+                assert hold.until is not None
+                due.append((hold.until, 0, hold.redemption_id, hold))
+            for lot in self.lots:
+                if lot.left:
+                    due.append((self.end(lot), 1, "", None))
+            if self.standing is not None and self.standing.verdict_at is not None:
+                due.append((self.standing.verdict_at, 2, "", None))
+            due = [one for one in due if one[0] <= now]
+            if not due:
+                return
+            at, what, _, hold = min(due, key=lambda one: one[:2])
+            if what == 0:
+                self.begin(at, now, redemption_id=hold.redemption_id)
+                hold.ending = ("timed_out", None)
+                self.holds.remove(hold)
+                self.give_back(hold.uses, 0, hold.points, at)
+            elif what == 1:
+                self.begin(at, now)
+                self.enter("expire", -sum(lot.left for lot in self.lots if self.end(lot) == at))
+                for lot in self.lots:
+                    if self.end(lot) == at:
+                        lot.left = 0
+            else:
+                assert self.standing is not None
+                program = self.versions(at)[1]
+                self.change(program, tiers.verdict(program, self.standing, self.rows))
+
+    # -- the tier --------------------------------------------------------------------------------------------------
+
+    def change(self, program: Program, change: tiers.Change) -> None:
+        self.changes.append(change)
+        self.standing = tiers.after(program, self.current(program), change)
+
+    def current(self, program: Program) -> tiers.Standing:
+        return self.standing or tiers.Standing(program.tiers[0].id, self.enrolled_at)
+
+    def count(self, program: Program, at: datetime, amount: int) -> None:
+        """A purchase counts for the tier, and may promote."""
+        if amount:
+            self.rows.append(tiers.Row(at, amount))
+        standing = self.current(program)
+        for change in tiers.promotions(program, standing, self.changes, self.rows, at):
+            self.change(program, change)
+
+    # -- reads -----------------------------------------------------------------------------------------------------
+
+    def read_balance(self, now: datetime) -> dict[str, Any]:
+        program = self.versions(now)[1]
+        balance = self.balance(now)
+        rate = program.redemption
+        lots = [(lot.spendable_from, self.end(lot), lot.left) for lot in self.open_lots()]
+        soon = now + timedelta(days=90)
+        return {
+            **balance,
+            "member_id": self.member_id,
+            "as_of": now,
+            "amount": balance["available"] * rate.amount // rate.points if rate else 0,
+            "lots": lots,
+            "expiring": [(end, left) for _, end, left in lots if end <= soon],
+            "holds": sorted((hold.redemption_id, hold.points, hold.until) for hold in self.holds),
+            "tier": self.current(program).tier,
+        }
+
+    def read_tier(self, now: datetime) -> dict[str, Any]:
+        program = self.versions(now)[1]
+        standing = self.current(program)
+        found = tiers.metric(program, self.rows, now)
+        above = [tier for tier in program.tiers[tiers.rank(program, standing.tier) + 1 :] if tier.qualify]
+        needed = None
+        if above:
+            asked = above[0].qualify
+            assert asked is not None
+            needed = {
+                "tier": above[0].id,
+                "spend_amount": None if asked.spend_amount is None else max(0, asked.spend_amount - found.spend),
+                "visits": None if asked.visits is None else max(0, asked.visits - found.visits),
+            }
+        return {
+            "tier": standing.tier,
+            "since": standing.since,
+            "valid_until": standing.valid_until,
+            "qualifying": {"spend_amount": found.spend, "visits": found.visits, "from": found.start},
+            "next": needed,
+        }
+
+    def tier_steps(self, program: Program) -> list[tuple[str, datetime]]:
+        """Each tier held and from when, oldest first; renewals are not shown."""
+        steps: list[tuple[str, datetime]] = []
+        for at in sorted({self.enrolled_at, *(change.at for change in self.changes)}):
+            tier = tiers.tier_at(program, self.changes, at)
+            if not steps or steps[-1][0] != tier:
+                steps.append((tier, at))
+        return steps
+
+
+MIDNIGHT = time()

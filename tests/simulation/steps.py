@@ -1,0 +1,179 @@
+"""What may happen, as values: a run is a list of steps, and a list of steps can be written down and read again.
+
+Every step carries its own instant, so that a run from which steps were taken out is a run still.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from loyalty.types import (
+    Adjustment,
+    Capture,
+    Enrolment,
+    Purchase,
+    Redemption,
+    Release,
+    Request,
+    Return,
+    Reversal,
+    UnlinkedReturn,
+)
+
+KINDS: dict[str, Any] = {
+    kind.__name__: kind
+    for kind in (Purchase, Return, UnlinkedReturn, Redemption, Capture, Release, Reversal, Adjustment)
+}
+
+
+class Enrol(Struct, frozen=True, tag=True):
+    at: datetime
+    enrolment: Enrolment
+
+
+class PutProgram(Struct, frozen=True, tag=True):
+    """A new version of the program; the first is in force from the beginning of time."""
+
+    at: datetime
+    source: str
+    effective_from: datetime | None = None
+
+
+class SetStatus(Struct, frozen=True, tag=True):
+    at: datetime
+    member: str
+    status: str
+
+
+class Submit(Struct, frozen=True, tag=True):
+    """Requests, in order: each by itself, or together as one batch."""
+
+    at: datetime
+    requests: tuple[Any, ...]
+    together: bool
+
+
+class PostDue(Struct, frozen=True, tag=True):
+    """The expiry batch, or the review of tiers."""
+
+    at: datetime
+    review: bool
+
+
+class Look(Struct, frozen=True, tag=True):
+    """Reads a member's balance and tier."""
+
+    at: datetime
+    member: str
+
+
+Step = Enrol | PutProgram | SetStatus | Submit | PostDue | Look
+
+
+def weight(step: Step) -> int:
+    """How many steps a step counts for: a batch as many as it has requests."""
+    return len(step.requests) if isinstance(step, Submit) else 1
+
+
+def write(path: Path, steps: list[Step], head: dict[str, Any]) -> None:
+    """A run as JSON lines: what it is of, then one line each step."""
+    lines = [msgspec.json.encode(head)]
+    for step in steps:
+        if isinstance(step, Submit):
+            pairs = tuple((type(one).__name__, one) for one in step.requests)
+            step = Submit(step.at, pairs, step.together)
+        lines.append(msgspec.json.encode(step))
+    path.write_bytes(b"\n".join(lines) + b"\n")
+
+
+def read(path: Path) -> list[Step]:
+    steps: list[Step] = []
+    for line in path.read_bytes().splitlines()[1:]:
+        step = msgspec.json.decode(line, type=Enrol | PutProgram | SetStatus | Submit | PostDue | Look)
+        if isinstance(step, Submit):
+            found = tuple(_request(kind, body) for kind, body in step.requests)
+            step = Submit(step.at, found, step.together)
+        steps.append(step)
+    return steps
+
+
+def _request(kind: str, body: Any) -> Request:
+    found: Request = msgspec.convert(body, KINDS[kind], strict=False)
+    return found
+
+
+def describe(step: Step) -> str:
+    """A step as a line that one can read: what is as by default is left out."""
+    if isinstance(step, Submit):
+        rows = [f"{step.at.isoformat()} {'together' if step.together else 'submit'}"]
+        return "\n    ".join([*rows, *(brief(one) for one in step.requests)])
+    if isinstance(step, PutProgram):
+        since = f" from {step.effective_from.isoformat()}" if step.effective_from else ""
+        return f"{step.at.isoformat()} program{since}\n    " + step.source.rstrip().replace("\n\n", "\n").replace("\n", "\n    ")
+    if isinstance(step, Enrol):
+        return f"{step.at.isoformat()} {brief(step.enrolment)}"
+    return f"{step.at.isoformat()} {brief(step)}"
+
+
+def brief(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(brief(one) for one in value) + "]"
+    if not isinstance(value, Struct):
+        return str(value)
+    fields = msgspec.structs.fields(value)
+    parts = [
+        f"{one.name}={brief(getattr(value, one.name))}"
+        for one in fields
+        if getattr(value, one.name) != one.default and one.name != "at"
+    ]
+    return f"{type(value).__name__}({' '.join(parts)})"
+
+
+def of_one_member(steps: list[Step], member: str | None = None) -> list[Step]:
+    """The part of a run that has to do with a member; by default that of its last request."""
+    names: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for step in steps:
+        if isinstance(step, Enrol):
+            one = step.enrolment
+            for name in (one.member_id, f"phone:{one.phone}", f"ext:{one.ext}"):
+                names[str(name)] = str(one.member_id)
+
+    def owner(request: Any) -> str | None:
+        if (member := getattr(request, "member", None)) is not None:
+            found = names.get(member)
+            for field in ("purchase_id", "redemption_id"):
+                if found and (name := getattr(request, field, None)):
+                    owners.setdefault(name, found)
+            if found and getattr(request, "redemption", None):
+                owners.setdefault(request.redemption.redemption_id, found)
+            return found
+        return owners.get(getattr(request, "purchase_id", "") or getattr(request, "redemption_id", ""))
+
+    last = steps[-1]
+    owned = [
+        (step, tuple((owner(one), one) for one in step.requests) if isinstance(step, Submit) else ()) for step in steps
+    ]
+    if member is None:
+        member = last.member if isinstance(last, Look) else owned[-1][1][-1][0] if owned[-1][1] else None
+    if member is None:
+        return steps
+    found: list[Step] = []
+    for step, requests in owned:
+        if isinstance(step, Submit):
+            mine = tuple(one for who, one in requests if who == member)
+            if mine:
+                found.append(Submit(step.at, mine, step.together))
+        elif isinstance(step, PutProgram | PostDue):
+            found.append(step)
+        elif isinstance(step, Enrol):
+            if step.enrolment.member_id == member:
+                found.append(step)
+        elif names.get(step.member) == member:
+            found.append(step)
+    return found
