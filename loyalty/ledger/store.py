@@ -114,7 +114,7 @@ async def lock_accounts(
         "select * from lock_accounts($1, $2, $3, $4, $5, $6)",
         shard,
         list(accounts),
-        list(accounts.values()),
+        [account for account, loaded in accounts.items() if loaded],
         [key[0] for key in keys],
         [key[1] for key in keys],
         counters,

@@ -1,8 +1,9 @@
 -- Locks accounts in order, then reads, in new statements, what decisions about them need. One shard a call.
--- p_loaded tells for which accounts all open lots and holds are wanted; they come anyway where something is due or pending.
+-- p_loaded: the accounts whose open lots and holds are all wanted; they come anyway where something is due or pending.
 -- p_kinds, p_ids: requests whose rows, if any, come back, read under the lock.
+drop function if exists lock_accounts(smallint, bigint[], boolean[], posting_kind[], text[], boolean);
 create or replace function lock_accounts(
-    p_shard smallint, p_accounts bigint[], p_loaded boolean[], p_kinds posting_kind[], p_ids text[], p_counters boolean,
+    p_shard smallint, p_accounts bigint[], p_loaded bigint[], p_kinds posting_kind[], p_ids text[], p_counters boolean,
     out now timestamptz, out program_version integer, out heads locked_head[], out lots open_lot_row[],
     out holds hold_row[], out hold_uses used_lot[], out counters counter_row[], out recorded found_request[]
 ) language plpgsql volatile set search_path = loyalty, pg_temp as $$
@@ -21,12 +22,12 @@ begin
             a.recorded_at, a.due_at, a.pending_until, a.active_at, a.purchases,
             a.tier, a.tier_since, a.tier_valid_until, a.tier_verdict_at, a.tier_ground_at, a.tier_judged_at,
             a.spend_bound, a.visits_bound, a.bound_at,
-            w.loaded or coalesce(a.due_at <= lock_accounts.now, false) or coalesce(a.pending_until > lock_accounts.now, false)
+            a.account = any (p_loaded) or coalesce(a.due_at <= lock_accounts.now, false) or coalesce(a.pending_until > lock_accounts.now, false)
         )::locked_head)
     into heads
-    from unnest(p_accounts, p_loaded) as w (account, loaded)
-    join account a on a.shard = p_shard and a.account = w.account
-    left join member m on m.account = a.account;
+    from account a
+    left join member m on m.account = a.account
+    where a.shard = p_shard and a.account = any (p_accounts);
 
     select array_agg(h.account) into v_loaded from unnest(heads) h where h.loaded;
 
@@ -59,5 +60,5 @@ begin
     from unnest(p_kinds, p_ids) as q (kind, id)
     join posting p on p.shard = p_shard and p.kind = q.kind and p.id = q.id;
 end $$;
-revoke all on function lock_accounts(smallint, bigint[], boolean[], posting_kind[], text[], boolean) from public;
-grant execute on function lock_accounts(smallint, bigint[], boolean[], posting_kind[], text[], boolean) to loyalty_app;
+revoke all on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean) from public;
+grant execute on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean) to loyalty_app;

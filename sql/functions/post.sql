@@ -9,12 +9,14 @@ create or replace function post(
 declare
     v_wrong record;
     v_count bigint;
+    v_accounts bigint[] := array(select h.account from unnest(p_heads) h);
 begin
+    -- Accounts are named by v_accounts too, so that the plan goes by the whole key while there are no statistics yet.
     -- What moved must be what the heads say: numbers without a gap, and
     -- change of balance = entries = lots granted - lots used + change of held - change of debt.
     select h.account, h.number, h.balance, h.seq, h.held into v_wrong
     from unnest(p_heads) h
-    left join account a on a.shard = p_shard and a.account = h.account
+    left join account a on a.shard = p_shard and a.account = h.account and a.account = any (v_accounts)
     left join (select p.account, count(*) as n, min(p.number) as first, max(p.number) as last
                from unnest(p_postings) p group by p.account) p on p.account = h.account
     left join (select e.account, count(*) as n, sum(e.points) as points from unnest(p_entries) e group by e.account) e
@@ -51,11 +53,11 @@ begin
     end if;
 
     -- Debt comes from clawbacks that found too little, and goes with what comes in. (A merge moves it, an erasure drops it.)
-    if exists (select 1 from unnest(p_heads) h join account a on a.shard = p_shard and a.account = h.account
+    if exists (select 1 from unnest(p_heads) h join account a on a.shard = p_shard and a.account = h.account and a.account = any (v_accounts)
                where h.debt <> a.debt) or exists (select 1 from unnest(p_entries) e where e.kind = 'clawback') then
         select h.account into v_wrong
         from unnest(p_heads) h
-        join account a on a.shard = p_shard and a.account = h.account
+        join account a on a.shard = p_shard and a.account = h.account and a.account = any (v_accounts)
         where h.debt - a.debt <>
             coalesce((select sum(-e.points) from unnest(p_entries) e where e.account = h.account and e.kind = 'clawback'), 0)
             - coalesce((select sum(u.points) from unnest(p_uses) u
@@ -73,7 +75,7 @@ begin
     from (select e.account, e.seq, e.points, e.balance_after,
                  lag(e.seq) over w as seq_before, lag(e.balance_after) over w as balance_before
           from unnest(p_entries) e window w as (partition by e.account order by e.seq)) e
-    left join account a on a.shard = p_shard and a.account = e.account
+    left join account a on a.shard = p_shard and a.account = e.account and a.account = any (v_accounts)
     left join unnest(p_heads) h on h.account = e.account
     where h.account is null
         or e.seq <> coalesce(e.seq_before, a.seq) + 1
@@ -131,7 +133,7 @@ begin
         -- Never after it expired, never before it is spendable; expired only when it has. (Idle lots: the account's rule.)
         select u.account, u.lot into v_wrong
         from unnest(p_uses) u
-        join open_lot o on o.shard = p_shard and o.account = u.account and o.lot = u.lot
+        join open_lot o on o.shard = p_shard and o.account = u.account and o.lot = u.lot and o.account = any (v_accounts)
         where (u.purpose in ('redeem', 'hold')
                and (o.expires_at <= u.recorded_at or o.spendable_from > u.recorded_at))
             or (u.purpose = 'expire' and not o.idle and (o.expires_at is null or o.expires_at > u.recorded_at))
@@ -151,6 +153,7 @@ begin
         ), changed as (
             update open_lot o set remaining = o.remaining - used.points
             from used where o.shard = p_shard and o.account = used.account and o.lot = used.lot
+                and o.account = any (v_accounts)
             returning 1
         )
         select (select count(*) from used) - (select count(*) from changed) into v_count;
@@ -158,7 +161,8 @@ begin
             raise exception 'a lot that is used up was used again' using errcode = 'LY001';
         end if;
         delete from open_lot o using (select distinct u.account, u.lot from unnest(p_uses) u) u
-        where o.shard = p_shard and o.account = u.account and o.lot = u.lot and o.remaining = 0;
+        where o.shard = p_shard and o.account = u.account and o.lot = u.lot and o.remaining = 0
+            and o.account = any (v_accounts);
     end if;
 
     if cardinality(p_tiers) > 0 then
@@ -188,7 +192,7 @@ begin
         purchases = h.purchases, tier = h.tier, tier_since = h.tier_since, tier_valid_until = h.tier_valid_until,
         tier_verdict_at = h.tier_verdict_at, tier_ground_at = h.tier_ground_at, tier_judged_at = h.tier_judged_at,
         spend_bound = h.spend_bound, visits_bound = h.visits_bound, bound_at = h.bound_at
-    from unnest(p_heads) h where a.shard = p_shard and a.account = h.account;
+    from unnest(p_heads) h where a.shard = p_shard and a.account = h.account and a.account = any (v_accounts);
 
     if cardinality(p_counters) > 0 then
         insert into counter as c (shard, account, rule, day, times, points)
