@@ -232,8 +232,8 @@ async def resolve(engine: "Engine", connection: asyncpg.Connection, items: list[
             item.outcome = _unknown(item)
             continue
         item.where = where
-        if own is not None:
-            coming.setdefault(own, where)
+        for key in _keys(item):
+            coming.setdefault(key, where)
         todo.append(item)
     return todo
 
@@ -331,4 +331,7 @@ def _outcome(context: Context, found: dict[RequestKey, Recorded], item: Item) ->
         post_due(context, book, book.recorded_at)
     if own is not None:
         found[own] = Recorded(item.where[0], account, item.fingerprint, body)
+    for key in _keys(item):
+        # The redemption inside a purchase has an id too, which no other request may have.
+        found.setdefault(key, Recorded(item.where[0], account, None, body))
     return Answer(body, replayed)
