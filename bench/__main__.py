@@ -10,9 +10,9 @@ from typing import Any
 
 import structlog
 
-from bench import machine, page
+from bench import machine, page, pgledger
 from bench.figures import FIGURES
-from bench.harness import FULL, QUICK, Bench, Figure, Scale
+from bench.harness import FULL, QUICK, Bench, Contestant, Figure, Scale
 from bench.load import BenchError, wrk
 from bench.stack import ROOT, Stack
 
@@ -33,7 +33,8 @@ def main() -> int:
         wrk()
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
         with Stack() as stack:
-            found = measure(stack, scale, chosen)
+            peers = [pgledger.contestant(asked.pgledger)] if asked.pgledger else []
+            found = measure(stack, scale, chosen, peers)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -47,8 +48,8 @@ def main() -> int:
     return 0
 
 
-def measure(stack: Stack, scale: Scale, chosen: list[Figure]) -> dict[str, Any]:
-    """All of one run as plain values."""
+def measure(stack: Stack, scale: Scale, chosen: list[Figure], peers: list[Contestant]) -> dict[str, Any]:
+    """All of one run as plain values. Peers take part in the first group."""
     started = time.monotonic()
     about = machine.describe(stack, scale)
     bench = Bench(stack, scale, _say)
@@ -58,6 +59,8 @@ def measure(stack: Stack, scale: Scale, chosen: list[Figure]) -> dict[str, Any]:
     for group in sorted({figure.group for figure in chosen}):
         together = [figure for figure in chosen if figure.group == group]
         contestants = {one.name: one for figure in together for one in figure.contestants}
+        if group == 1:
+            contestants |= {peer.name: peer for peer in peers}
         if contestants:
             _say(
                 f"group {group}: {len(contestants)} contestants, {scale.rounds} rounds of {scale.seconds:g} s each"

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
-WIDTH = 860
-LABEL = 330
+WIDTH = 900
+LABEL = 360
 ROW = 28
 GOOD, BAD, NEUTRAL, INK, PALE = "#1f7a4d", "#b3432b", "#3b6ea5", "#222222", "#e4e4e0"
 _FONT = "font-family='system-ui, sans-serif'"

@@ -1,4 +1,4 @@
-"""docs/PERFORMANCE.md and its charts, written from the values of a run. What people add lies in performance_notes.md."""
+"""docs/PERFORMANCE.md and its charts, written from the values of a run. What people add is in performance_notes.md."""
 
 import json
 import statistics
@@ -23,126 +23,112 @@ def write(found: dict[str, Any]) -> None:
     profile = json.loads(PROFILE.read_text()) if PROFILE.exists() else None
     (CHARTS / "ratios.svg").write_text(_ratios(found))
     (CHARTS / "rates.svg").write_text(_rates(found))
-    if profile is not None:
-        (CHARTS / "profile.svg").write_text(_steps_chart(profile))
     parts = [_head(found), _table(found), _rate_table(found), _machine(found)]
     if profile is not None:
+        (CHARTS / "profile.svg").write_text(_steps_chart(profile))
         parts.append(_profile(profile))
     if NOTES.exists():
         parts.append(NOTES.read_text())
-    PAGE.write_text("\n".join(part.strip() + "\n" for part in parts))
+    PAGE.write_text("\n\n".join(part.strip() for part in parts) + "\n")
 
 
 def _head(found: dict[str, Any]) -> str:
     machine, scale = found["machine"], found["scale"]
     return f"""# Performance
 
-Written by `make bench` from one run on one machine: {machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gb"]} GB,
-commit `{found["commit"]}`, {found["measured_at"][:10]}. **Only ratios hold on another machine.** Server, Postgres and load generator
-share its cores. Durable throughout: `fsync` and `synchronous_commit` are on, and an answer goes out after its commit.
+Written by `make bench` from one run on one machine: {machine["cpu"]}, {machine["cores"]} cores,
+{machine["memory_gb"]} GB, commit `{found["commit"]}`, {found["measured_at"][:10]}. **Only ratios
+hold on another machine.** Server, Postgres and load generator share its cores. Durable throughout: `fsync` and
+`synchronous_commit` are on, and an answer goes out after its commit.
 
-Each ratio is of medians over {scale["rounds"]} rounds of {scale["seconds"]:g} s; all contestants of a group take turns within a round, after a
-warm-up. To repeat it: `apt-get install wrk`, `make setup`, `make bench`. All rounds lie in `bench/results/latest.json`.
+Each ratio is of medians over {scale["rounds"]} rounds of {scale["seconds"]:g} s; all contestants of a group take turns
+within a round, after a warm-up. To repeat it: `apt-get install wrk`, `make setup`, `make bench`. All rounds, with the
+rest of the settings, are then in `bench/results/latest.json`.
 
-![ratios](performance/ratios.svg)
-"""
+![Each ratio against its bar](performance/ratios.svg)"""
 
 
 def _table(found: dict[str, Any]) -> str:
-    lines = ["| # | figure | bar | measured | holds | made of |", "|---|---|---|---|---|---|"]
+    rows = []
     for name, figure in found["figures"].items():
-        bar = f"{'>=' if figure['at_least'] else '<='} {figure['bar']:g}"
+        bar = f"{'≥' if figure['at_least'] else '≤'} {figure['bar']:g}"
         if "failed" in figure:
-            lines.append(
-                f"| {name} | {figure['title']} | {bar} | not measured | | {figure['failed'].splitlines()[0][:120]} |"
+            rows.append(
+                (name, figure["title"], bar, "not measured", "", figure["failed"].splitlines()[0][:100])
             )
             continue
         made = "; ".join(f"{part} {_number(value)}" for part, value in figure["parts"].items())
         note = f". {figure['note']}" if figure["note"] else ""
-        lines.append(
-            f"| {name} | {figure['title']} | {bar} | **{figure['value']:.2f}** | {'yes' if _holds(figure) else 'no'} | {made}{note} |"
-        )
-    return "\n".join(lines)
+        holds = "yes" if _holds(figure) else "no"
+        rows.append((name, figure["title"], bar, f"**{figure['value']:.2f}**", holds, made + note))
+    return _lines(("#", "figure", "bar", "measured", "holds", "made of"), rows)
 
 
 def _rate_table(found: dict[str, Any]) -> str:
-    lines = [
-        "\n## Rates\n\n![rates](performance/rates.svg)\n",
-        "| group | contestant | median/s | lowest | highest | p50 ms | p99 ms |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for group, contestants in found["rounds"].items():
         for name, samples in contestants.items():
             rates = [sample["rate"] for sample in samples]
             p50, p99 = (statistics.median(sample[key] for sample in samples) for key in ("p50_ms", "p99_ms"))
-            lines.append(
-                f"| {group} | {found['titles'][name]} | {statistics.median(rates):,.0f} | {min(rates):,.0f} | {max(rates):,.0f} "
-                f"| {p50:.1f} | {f'{p99:.1f}' if p99 else ''} |"
-            )
-    return "\n".join(lines)
+            rows.append((group, found["titles"][name], f"{statistics.median(rates):,.0f}", f"{min(rates):,.0f}",
+                         f"{max(rates):,.0f}", f"{p50:.1f}", f"{p99:.1f}" if p99 else ""))  # fmt: skip
+    head = ("group", "contestant", "median/s", "lowest", "highest", "p50 ms", "p99 ms")
+    return "## Rates\n\n![Rates](performance/rates.svg)\n\n" + _lines(head, rows)
 
 
 def _machine(found: dict[str, Any]) -> str:
     def listed(values: Iterable[tuple[str, Any]]) -> str:
         return ", ".join(f"{name} {value}" for name, value in values)
 
-    return f"""
-## Machine, versions, settings
-
-- machine: {listed(found["machine"].items())}
-- versions: {listed(found["versions"].items())}
-- Postgres: {listed(found["postgres"].items())}
-- scale: {listed(found["scale"].items())}
-"""
+    parts = [
+        f"- {name}: {listed(found[name].items())}" for name in ("machine", "versions", "postgres", "scale")
+    ]
+    return "## Machine, versions, settings\n\n" + "\n".join(parts)
 
 
 def _profile(profile: dict[str, Any]) -> str:
     count, spent = profile["count"], profile["spent"]
-    lines = [
-        "\n## Where the time goes\n",
-        f"`python -m bench.profile`: {profile['rate']:,.0f} purchases a second at {profile['clients']} clients. A purchase costs"
-        f" {spent['server cpu s'] / count * 1e6:.0f} us of CPU in the server and {spent['Postgres cpu s'] / count * 1e6:.0f} us in Postgres,"
-        f" writes {spent['WAL bytes'] / count:,.0f} bytes of WAL and shares its commit with {count / max(spent['commits'], 1):.1f} purchases.",
-        "\n![profile](performance/profile.svg)\n",
-        "| step in Python | us a purchase |",
-        "|---|---|",
-    ]
-    lines += [f"| {step} | {us:.1f} |" for step, us in _steps(profile)]
-    lines += [
-        "\n| statement in Postgres | us a purchase | calls | WAL bytes a purchase |",
-        "|---|---|---|---|",
-    ]
-    for row in profile["statements"][:16]:
-        query = row["query"][:90].replace("|", "\\|")
-        inner = "" if row["toplevel"] else "&nbsp;&nbsp;"
-        lines.append(
-            f"| {inner}`{query}` | {row['us'] / count:.1f} | {row['calls']:,} | {row['wal_bytes'] / count:,.0f} |"
-        )
-    lines += ["\n| table | inserted a purchase | updated | of these HOT |", "|---|---|---|---|"]
+    server, postgres = (spent[name] / count * 1e6 for name in ("server cpu s", "Postgres cpu s"))
+    statements = []
+    for row in profile["statements"][:18]:
+        query = row["query"][:80].replace("|", "\\|")
+        where = "" if row["toplevel"] else "&nbsp;&nbsp;inside: "
+        statements.append((f"{where}`{query}`", f"{row['us'] / count:.1f}", f"{row['calls']:,}",
+                           f"{row['wal_bytes'] / count:,.0f}"))  # fmt: skip
+    tables = []
     for row in profile["tables"]:
         hot = f"{row['n_tup_hot_upd'] / row['n_tup_upd']:.1%}" if row["n_tup_upd"] else ""
-        lines.append(
-            f"| {row['relname']} | {row['n_tup_ins'] / count:.2f} | {row['n_tup_upd'] / count:.2f} | {hot} |"
+        tables.append(
+            (row["relname"], f"{row['n_tup_ins'] / count:.2f}", f"{row['n_tup_upd'] / count:.2f}", hot)
         )
-    return "\n".join(lines)
+    return "\n\n".join((
+        "## Where the time goes",
+        f"`python -m bench.profile`: {profile['rate']:,.0f} purchases a second at {profile['clients']} clients. A"
+        f" purchase costs {server:.0f} µs of CPU in the server and {postgres:.0f} µs in Postgres, writes"
+        f" {spent['WAL bytes'] / count:,.0f} bytes of WAL, and shares its commit with"
+        f" {count / max(spent['commits'], 1):.1f} purchases on average.",
+        "![CPU a purchase, by step](performance/profile.svg)",
+        _lines(("step in Python", "µs a purchase"), [(step, f"{us:.1f}") for step, us in _steps(profile)]),
+        _lines(("statement in Postgres, waiting for the client included", "µs a purchase", "calls", "WAL bytes"),
+               statements),
+        _lines(("table", "inserted a purchase", "updated", "of these HOT"), tables),
+    ))  # fmt: skip
 
 
 def _steps(profile: dict[str, Any]) -> list[tuple[str, float]]:
     cpu = profile["spent"]["server cpu s"] / profile["count"] * 1e6
     total = max(profile["python_samples"], 1)
-    return [
-        (step, samples / total * cpu)
-        for step, samples in sorted(profile["python"].items(), key=lambda one: -one[1])
-    ]
+    steps = sorted(profile["python"].items(), key=lambda one: -one[1])
+    return [(step, samples / total * cpu) for step, samples in steps]
 
 
 def _steps_chart(profile: dict[str, Any]) -> str:
-    rows = [(step, us, f"{us:.0f} us", charts.NEUTRAL) for step, us in _steps(profile)]
-    rows.append(
-        ("Postgres, all of it", profile["spent"]["Postgres cpu s"] / profile["count"] * 1e6, "", charts.INK)
+    rows = [(step, us, f"{us:.0f} µs", charts.NEUTRAL) for step, us in _steps(profile)]
+    postgres = profile["spent"]["Postgres cpu s"] / profile["count"] * 1e6
+    return charts.bars(
+        "CPU a purchase, by step",
+        [("Postgres, all of it", postgres, f"{postgres:.0f} µs", charts.INK), *rows],
     )
-    rows[-1] = (*rows[-1][:2], f"{rows[-1][1]:.0f} us", charts.INK)
-    return charts.bars("CPU a purchase, by step", rows)
 
 
 def _ratios(found: dict[str, Any]) -> str:
@@ -151,24 +137,19 @@ def _ratios(found: dict[str, Any]) -> str:
         if "value" not in figure:
             continue
         value, bar = figure["value"], figure["bar"]
-        part = value / bar if figure["at_least"] else bar / value
+        part = value / bar if figure["at_least"] else bar / max(value, 1e-9)
         text = f"{value:.2f} ({'at least' if figure['at_least'] else 'at most'} {bar:g})"
-        rows.append(
-            (
-                f"{name}  {_short(figure['title'])}",
-                min(part, MOST),
-                text,
-                charts.GOOD if part >= 1 else charts.BAD,
-            )
-        )
+        colour = charts.GOOD if _holds(figure) else charts.BAD
+        rows.append((f"{name}  {_short(figure['title'])}", min(part, MOST), text, colour))
     return charts.bars("Each ratio against its bar", rows, mark=1.0, mark_label="the bar")
 
 
 def _rates(found: dict[str, Any]) -> str:
-    rows, seen = [], set()
+    rows: list[tuple[str, float, str, str]] = []
+    seen: set[str] = set()
     for contestants in found["rounds"].values():
         for name, samples in contestants.items():
-            if name in seen or name == "upload":  # which would make all others short
+            if name in seen or not samples:
                 continue
             seen.add(name)
             rate = statistics.median(sample["rate"] for sample in samples)
@@ -177,8 +158,13 @@ def _rates(found: dict[str, Any]) -> str:
     return charts.bars("A second, median of the rounds", rows)
 
 
+def _lines(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def _short(title: str) -> str:
-    return title if len(title) <= 44 else title[:43].rstrip() + "…"
+    return title if len(title) <= 46 else title[:45].rstrip() + "…"
 
 
 def _holds(figure: dict[str, Any]) -> bool:

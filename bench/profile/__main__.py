@@ -1,7 +1,7 @@
 """Profile single purchases at full rate: py-spy on the server, pg_stat_statements in Postgres, CPU of each process.
 
-`python -m bench.profile [--seconds 20] [--out FOLDER]` writes bench/results/profile.json, which the page shows, and the
-raw stacks beside it (for any flame graph tool). py-spy is looked for on the path; without it the Python part is left out.
+`python -m bench.profile [--seconds 20]` writes bench/results/profile.json, which the page shows, and the raw stacks
+beside it (for any flame graph tool). py-spy is looked for on the path; without it the Python part is left out.
 """
 
 import argparse
@@ -32,6 +32,10 @@ select regexp_replace(query, '\\s+', ' ', 'g') as query, toplevel, calls, total_
        wal_bytes, shared_blks_hit + shared_blks_read as blocks
 from pg_stat_statements s join pg_database d on d.oid = s.dbid
 where d.datname = 'members' order by total_exec_time desc limit 40
+"""
+_SO_FAR = """
+select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 as wal,
+       (select xact_commit from pg_stat_database where datname = current_database())::float8 as commits
 """
 _TABLES = """
 select relname, n_tup_ins, n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where n_tup_ins + n_tup_upd > 0
@@ -88,10 +92,8 @@ def profile(bench: Bench, seconds: int, clients: int) -> dict[str, Any]:
 
 
 def _counters(bench: Bench, server: int, url: str) -> dict[str, float]:
-    """CPU seconds of the server and of Postgres, WAL bytes, fsyncs and commits so far."""
-    row = asyncio.run(_fetch(url, """
-        select (select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0'))::float8 as wal,
-               (select xact_commit from pg_stat_database where datname = current_database())::float8 as commits"""))[0]  # fmt: skip
+    """CPU seconds of the server and of Postgres, WAL bytes and commits so far."""
+    row = asyncio.run(_fetch(url, _SO_FAR))[0]
     postgres = sum(_cpu(process) for process in bench.stack.postgres_processes())
     return {
         "server cpu s": _cpu(server),
@@ -156,14 +158,12 @@ def show(found: dict[str, Any]) -> None:
     print("\nSQL, us a purchase (inner statements are part of the outer)")
     for row in found["statements"][:24]:
         mark = " " if row["toplevel"] else "."
-        print(
-            f"  {row['us'] / count:8.1f} {row['calls']:8} calls {row['wal_bytes'] / count:7.0f} B {mark} {row['query'][:110]}"
-        )
+        us, wal = row["us"] / count, row["wal_bytes"] / count
+        print(f"  {us:8.1f} {row['calls']:8} calls {wal:7.0f} B {mark} {row['query'][:110]}")
     print("\nrows a purchase: inserted, updated, of these HOT")
     for row in found["tables"]:
-        print(
-            f"  {row['relname']:24}{row['n_tup_ins'] / count:8.2f}{row['n_tup_upd'] / count:8.2f}{row['n_tup_hot_upd'] / count:8.2f}"
-        )
+        each = "".join(f"{row[name] / count:8.2f}" for name in ("n_tup_ins", "n_tup_upd", "n_tup_hot_upd"))
+        print(f"  {row['relname']:24}{each}")
 
 
 if __name__ == "__main__":

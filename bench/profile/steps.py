@@ -51,8 +51,22 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 REST = "the rest"
 
 
+_FOR_OTHERS = ("asyncpg", "asyncio", "uvloop")
+"""Frames whose time belongs to whoever called them."""
+_AROUND = ("litestar", "uvicorn and httptools", "observer, log and figures", REST)
+"""Steps that contain all others: a stack that shows no more than these is not about the engine."""
+
+
 def step_of(frames: list[str]) -> str:
     """The step of a stack; `frames` from the outermost to the innermost."""
+    last = len(frames)
+    while last and any(pattern in frames[last - 1] for pattern in _FOR_OTHERS):
+        last -= 1
+    step = _named(frames[:last])
+    return _named(frames) if step in _AROUND else step
+
+
+def _named(frames: list[str]) -> str:
     for frame in reversed(frames):
         for step, patterns in STEPS:
             if any(pattern in frame for pattern in patterns):
