@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import multiprocessing
 import os
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from typing import Literal
 
@@ -66,6 +69,7 @@ def app_from_environment() -> object:
 
     settings = read_settings()
     set_up_logging(settings.log_level, settings.log_format)
+    _stop_with_parent()
     return create_app(settings)
 
 
@@ -95,6 +99,19 @@ class _Workers(Multiprocess):
         self.started = all(one.wait_until_ready(START_SECONDS, self.should_exit) for one in self.processes)
         if self.started:
             _say(self._where)
+
+
+def _stop_with_parent() -> None:
+    """A worker whose parent was killed would keep the port from the server that is started next."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
 async def _prepare(settings: Settings) -> None:

@@ -38,6 +38,7 @@ class Outcome(msgspec.Struct):
     acknowledged: int
     lost: int
     doubled: int
+    wrong: int
     outage: float
     faults: int
     late: int
@@ -107,7 +108,7 @@ class Ground:
     def report(self, load: Load, found: Compared) -> Outcome:
         """This scenario's line, also into the file of results if there is one."""
         outcome = Outcome(
-            self.scenario, load.acknowledged, len(found.lost), len(found.doubled),
+            self.scenario, load.acknowledged, len(found.lost), len(found.doubled), len(load.wrong),
             round(load.longest_outage, 1), self.faults, found.late, dict(load.seen),
         )  # fmt: skip
         if RESULTS:

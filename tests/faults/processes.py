@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import time
@@ -32,15 +33,19 @@ class Server:
             "PORT": str(self.port), "ADMIN_KEY": ADMIN_KEY, "SANDBOX": "1", "LOG_FORMAT": "json",
             "LOG_LEVEL": "warning",
         } | self._settings  # fmt: skip
-        with self._log.open("ab") as log:
+        # Files and no pipes: those of a killed server may still be held by what it has left behind.
+        said = self._log.with_suffix(".out")
+        with self._log.open("ab") as log, said.open("wb") as out:
             self._process = await asyncio.create_subprocess_exec(
                 *COMMAND, "serve",
                 env=environment(self._url, **settings), cwd=self._log.parent,
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=log,
+                stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=log,
             )  # fmt: skip
-        assert self._process.stdout is not None
-        said = await asyncio.wait_for(self._process.stdout.readline(), START_SECONDS)
-        assert b"listening" in said, self._log.read_text()[-2000:]
+        while b"listening" not in said.read_bytes():
+            late = time.monotonic() > begun + START_SECONDS
+            assert not late, "it does not start"
+            assert self.runs, self._log.read_text()[-2000:]
+            await asyncio.sleep(0.02)
         return time.monotonic() - begun
 
     async def kill(self) -> None:
@@ -48,6 +53,16 @@ class Server:
         assert self._process is not None
         self._process.kill()
         await self._process.wait()
+
+    def kill_a_worker(self) -> None:
+        """kill -9 of one of the processes that serve for it."""
+        assert self._process is not None
+        workers = [
+            int(place.name)
+            for place in Path("/proc").iterdir()
+            if place.name.isdigit() and _parent(place) == self._process.pid and b"spawn_main" in _title(place)
+        ]
+        os.kill(max(workers), signal.SIGKILL)
 
     async def stop(self) -> None:
         """Ask it to stop, and wait."""
@@ -89,6 +104,18 @@ async def command(
         await asyncio.sleep(0.01)
     printed = (await reading).decode(errors="replace")
     return await process.wait(), printed
+
+
+def _parent(place: Path) -> int:
+    with contextlib.suppress(OSError):
+        return int((place / "stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def _title(place: Path) -> bytes:
+    with contextlib.suppress(OSError):
+        return (place / "cmdline").read_bytes()
+    return b""
 
 
 def _free_port() -> int:

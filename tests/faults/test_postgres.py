@@ -9,6 +9,8 @@ from tests.faults.postgres import Postgres
 
 TIMES = 8 if LONG else 1
 DOWN_SECONDS = 1.0
+LONG_DOWN_SECONDS = 25.0
+"""Longer than a request waits for the ledger: the tills are told to come again."""
 
 
 async def _is_ended(ground: Ground, end: Callable[[Postgres], None]) -> None:
@@ -16,11 +18,11 @@ async def _is_ended(ground: Ground, end: Callable[[Postgres], None]) -> None:
     postgres = ground.postgres
 
     async def end_and_start(load: Load) -> None:
-        for _ in range(TIMES):
+        for turn in range(TIMES):
             await load.more(40)
             await postgres.do(lambda: end(postgres))
             ground.faults += 1
-            await asyncio.sleep(DOWN_SECONDS)
+            await asyncio.sleep(LONG_DOWN_SECONDS if turn == 1 else DOWN_SECONDS)
             await postgres.do(postgres.start)
             await ground.again(load)
 
