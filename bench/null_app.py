@@ -23,9 +23,10 @@ from loyalty.engine.context import Context
 from loyalty.engine.decide import decide
 from loyalty.engine.programs import BEGINNING, Programs, ProgramVersion
 from loyalty.keys import Identity
-from loyalty.ledger.book import Book, Head
+from loyalty.ledger.book import Book
 from loyalty.ledger.chain import GENESIS
 from loyalty.ledger.life import life_of
+from loyalty.ledger.state import Head
 from loyalty.log import set_up_logging
 from loyalty.program.parse import parse
 from loyalty.rules.award import explain, rounding_text

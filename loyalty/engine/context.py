@@ -11,9 +11,10 @@ from loyalty.engine.answers import BalanceAnswer, encode
 from loyalty.engine.facts import to_text
 from loyalty.engine.programs import Programs, ProgramVersion
 from loyalty.errors import FutureTime
-from loyalty.ledger.book import Book, Journal, UsedLot
+from loyalty.ledger.book import Book
 from loyalty.ledger.life import Life, restored_expiry
 from loyalty.ledger.rows import EVER, BudgetRow, CounterRow, PostingRow
+from loyalty.ledger.state import Journal, UsedLot
 from loyalty.ledger.store import SubjectPosting
 from loyalty.rules.birthday import birthday_matches
 from loyalty.rules.facts import Used

@@ -15,8 +15,9 @@ from loyalty.engine.programs import Programs, load_programs
 from loyalty.engine.redeem import paid_purchase
 from loyalty.engine.standing import may_promote, standing_of_head
 from loyalty.ledger import store
-from loyalty.ledger.book import Book, Head
+from loyalty.ledger.book import Book
 from loyalty.ledger.rows import TierRow
+from loyalty.ledger.state import Head
 from loyalty.ledger.store import Locked, Recorded, RequestKey
 from loyalty.tiers.model import Change, Qualifying
 from loyalty.types import Capture, OpeningTier, Purchase, Release, Request, Return, Reversal, UnlinkedReturn

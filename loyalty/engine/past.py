@@ -20,8 +20,9 @@ from loyalty.engine.loading import change_of
 from loyalty.engine.programs import BEGINNING, ProgramVersion, load_programs
 from loyalty.errors import FieldError, InvalidRequest
 from loyalty.ledger import store
-from loyalty.ledger.book import Book, Head, Hold, OpenLot
+from loyalty.ledger.book import Book
 from loyalty.ledger.chain import GENESIS
+from loyalty.ledger.state import Head, Hold, OpenLot
 from loyalty.tiers.history import standing_of
 from loyalty.tiers.model import Change, Qualifying
 

@@ -43,8 +43,9 @@ from loyalty.engine.record import lot_end
 from loyalty.engine.standing import standing_of_head
 from loyalty.errors import FieldError, InvalidRequest, UnknownMember, UnknownPurchase, UnknownRedemption
 from loyalty.ledger import store
-from loyalty.ledger.book import NEVER, Book
+from loyalty.ledger.book import Book
 from loyalty.ledger.chain import EPOCH, microseconds
+from loyalty.ledger.state import NEVER
 from loyalty.members.identity import parse_reference
 from loyalty.rules.award import explain, rounding_text
 from loyalty.rules.redeem import amount_for_points

@@ -11,8 +11,9 @@ from loyalty.engine.programs import ProgramVersion
 from loyalty.engine.redeem import InBasket, plan_in_basket, redeem_in_basket
 from loyalty.engine.standing import count_purchase, tier_in_force
 from loyalty.errors import InvalidRequest
-from loyalty.ledger.book import Book, OpenLot
+from loyalty.ledger.book import Book
 from loyalty.ledger.life import life_of
+from loyalty.ledger.state import OpenLot
 from loyalty.rules.award import Award, explain, rounding_text
 from loyalty.rules.facts import Facts
 from loyalty.types import MAX_AMOUNT, Purchase

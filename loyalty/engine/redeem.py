@@ -25,7 +25,8 @@ from loyalty.errors import (
     MemberBlocked,
     UnknownRedemption,
 )
-from loyalty.ledger.book import Book, Hold
+from loyalty.ledger.book import Book
+from loyalty.ledger.state import Hold
 from loyalty.ledger.store import SubjectPosting
 from loyalty.program.model import RedemptionPolicy
 from loyalty.rules.redeem import amount_for_points, check_redemption, points_for_amount

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from loyalty.engine.context import Context
 from loyalty.engine.programs import BEGINNING, ProgramVersion
-from loyalty.ledger.book import Book, Head
+from loyalty.ledger.book import Book
+from loyalty.ledger.state import Head
 from loyalty.tiers.assess import on_return, promotions
 from loyalty.tiers.history import standing_after, tier_at
 from loyalty.tiers.model import Change, Qualifying, Standing

@@ -9,8 +9,8 @@ from typing import Any
 from asyncpg import Connection, Record
 
 from loyalty.db.sql import query
-from loyalty.ledger.book import Head, Hold, Journal, OpenLot, UsedLot
 from loyalty.ledger.rows import BudgetRow, CounterRow, HeadRow, TierRow
+from loyalty.ledger.state import Head, Hold, Journal, OpenLot, UsedLot
 
 RequestKey = tuple[str, str]
 """A request's kind (posting_kind) and id."""

@@ -9,9 +9,10 @@ import pytest
 from loyalty.audit import audit
 from loyalty.db.connect import open_pool
 from loyalty.ledger import store
-from loyalty.ledger.book import Book, Journal
+from loyalty.ledger.book import Book
 from loyalty.ledger.life import Life
 from loyalty.ledger.rows import EndedHold, HeadRow
+from loyalty.ledger.state import Journal
 from tests.integration.everything import copy_of, everything, execute, value
 
 IMMUTABLE = ["posting", "entry", "lot", "lot_use", "tier_change", "program_version"]

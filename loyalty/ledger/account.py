@@ -1,0 +1,246 @@
+"""One account in memory, under its lock: what it holds, how postings are begun and closed, and how lots are used.
+
+Pure. What it is told, it computes; what it computes goes into a Journal, which the store posts. SQL checks it again.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from loyalty.ledger.chain import posting_hash
+from loyalty.ledger.life import Life
+from loyalty.ledger.rows import EntryRow, HeadRow, LotRow, PostingRow, UseRow
+from loyalty.ledger.state import NEVER, Head, Hold, Journal, OpenLot, Posting, UsedLot
+
+
+class Account:
+    """One account: what there is, its postings, and its lots. The moves that are allowed on it are the Book's.
+
+    `now` is the ledger's clock, read after the lock; `idle_deadline` tells when idle points die, from the account's
+    last activity. What is due must have been posted before any other move: `available` relies on it.
+    """
+
+    def __init__(
+        self,
+        head: Head,
+        lots: Iterable[OpenLot],
+        holds: Iterable[Hold],
+        now: datetime,
+        idle_deadline: Callable[[datetime], datetime],
+        journal: Journal,
+    ) -> None:
+        self.head = head
+        self.account = head.account
+        self.was_number = head.number
+        self.lots: dict[int, OpenLot] = {lot.lot: lot for lot in lots}
+        self.holds: dict[str, Hold] = {hold.redemption_id: hold for hold in holds}
+        self.now = now
+        self.recorded_at = max(now, head.recorded_at)
+        self.journal = journal
+        self._idle_deadline = idle_deadline
+        self._posting: Posting | None = None
+
+    # -- what there is ---------------------------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> int:
+        """Points granted but not spendable yet."""
+        now = self.recorded_at
+        return sum(lot.remaining for lot in self.lots.values() if lot.spendable_from > now)
+
+    @property
+    def available(self) -> int:
+        """Points that can be spent now."""
+        return self.head.balance + self.head.debt - self.head.held - self.pending
+
+    def idle_at(self) -> datetime | None:
+        """When the account's idle points die, if it has any."""
+        return self.idle_end() if any(lot.idle for lot in self.lots.values()) else None
+
+    def idle_end(self) -> datetime | None:
+        """When idle points of the account die, whether it has any or not; None: not before its first activity."""
+        return None if self.head.active_at is None else self._idle_deadline(self.head.active_at)
+
+    def next_expiry(self) -> datetime | None:
+        """The earliest instant at which points of known lots die."""
+        instants = [lot.expires_at for lot in self.lots.values() if lot.expires_at is not None]
+        idle_at = self.idle_at()
+        if idle_at is not None:
+            instants.append(idle_at)
+        return min(instants, default=None)
+
+    def _spend_order(self) -> Callable[[OpenLot], tuple[datetime, datetime, int]]:
+        idle_at = self.idle_at() or NEVER
+        return lambda lot: (
+            (idle_at if lot.idle else lot.expires_at or NEVER),
+            lot.earned_at,
+            lot.lot,
+        )
+
+    # -- postings --------------------------------------------------------------------------------------------------
+
+    def begin(
+        self, kind: str, id: str | None, subject: str | None, occurred_at: datetime, version: int
+    ) -> None:
+        """Starts the account's next posting."""
+        assert self._posting is None
+        self.head.number += 1
+        self._posting = Posting(kind, id, subject, occurred_at, version, self.journal)
+
+    def close(
+        self,
+        *,
+        facts: str | None = None,
+        answer: bytes | None = None,
+        fingerprint: bytes | None = None,
+        qualifying_at: datetime | None = None,
+        qualifying_amount: int = 0,
+    ) -> PostingRow:
+        """Ends the posting and links it to the one before."""
+        p, journal, head = self._under_way(), self.journal, self.head
+        row = PostingRow(
+            head.account, head.number, p.kind, p.id, p.subject, p.occurred_at, self.recorded_at, p.program_version,
+            qualifying_at, qualifying_amount, fingerprint, facts, answer, b"",
+        )  # fmt: skip
+        row = self._link(p, row)
+        head.recorded_at = self.recorded_at
+        journal.postings.append(row)
+        self._posting = None
+        return row
+
+    def _link(self, p: Posting, row: PostingRow) -> PostingRow:
+        """The row with the hash that follows the last one's."""
+        journal, head = self.journal, self.head
+        uses = journal.uses[p.uses :]
+        if len(uses) > 1:
+            uses.sort(key=lambda use: (use.lot, use.purpose))
+        head.hash = posting_hash(
+            head.hash,
+            row,
+            journal.entries[p.entries :],
+            journal.lots[p.lots :],
+            uses,
+            journal.tiers[p.tiers :],
+        )
+        return row._replace(hash=head.hash)
+
+    def _under_way(self) -> Posting:
+        assert self._posting is not None, "moves happen inside a posting"
+        return self._posting
+
+    def _enter(self, kind: str, points: int, occurred_at: datetime | None = None) -> None:
+        p, head = self._under_way(), self.head
+        head.seq += 1
+        head.balance += points
+        self.journal.entries.append(
+            EntryRow(
+                head.account, head.seq, head.number, kind, points, head.balance,
+                occurred_at or p.occurred_at, self.recorded_at,
+            )
+        )  # fmt: skip
+
+    # -- lots ------------------------------------------------------------------------------------------------------
+
+    def _grant(
+        self, points: int, earned_at: datetime, life: Life, purchase_id: str | None, origin: int | None = None
+    ) -> tuple[OpenLot, int]:
+        """A new lot. Debt is paid from it first; returns the lot and the debt repaid."""
+        p, head = self._under_way(), self.head
+        head.lots += 1
+        lot = OpenLot(
+            head.lots,
+            origin or head.lots,
+            points,
+            earned_at,
+            life.spendable_from,
+            life.expires_at,
+            life.idle,
+            purchase_id,
+        )
+        self.journal.lots.append(
+            LotRow(
+                head.account, lot.lot, head.number, lot.origin, points, earned_at, life.spendable_from, life.expires_at,
+                life.idle, purchase_id, p.occurred_at, self.recorded_at,
+            )
+        )  # fmt: skip
+        self.lots[lot.lot] = lot
+        if life.spendable_from > self.recorded_at:
+            head.pending_until = max(head.pending_until or life.spendable_from, life.spendable_from)
+        repaid = min(head.debt, points)
+        if repaid:
+            head.debt -= repaid
+            self._use(lot, repaid, "debt")
+        return lot, repaid
+
+    def _use(self, lot: OpenLot, points: int, purpose: str, occurred_at: datetime | None = None) -> UsedLot:
+        p = self._under_way()
+        assert 0 < points <= lot.remaining, "a lot is never used beyond its points"
+        lot.remaining -= points
+        if not lot.remaining:
+            del self.lots[lot.lot]
+        self.journal.uses.append(
+            UseRow(
+                self.account,
+                self.head.number,
+                lot.lot,
+                purpose,
+                points,
+                occurred_at or p.occurred_at,
+                self.recorded_at,
+            )
+        )
+        return UsedLot(
+            lot.lot,
+            lot.origin,
+            points,
+            lot.earned_at,
+            lot.spendable_from,
+            lot.expires_at,
+            lot.idle,
+            lot.purchase_id,
+        )
+
+    def _take(self, points: int, purpose: str) -> list[UsedLot]:
+        """Uses spendable lots, soonest to expire first."""
+        assert points <= self.available, "checked before"
+        spendable = [lot for lot in self.lots.values() if lot.spendable_from <= self.recorded_at]
+        spendable.sort(key=self._spend_order())
+        return self._take_from(spendable, points, purpose)
+
+    def _take_from(self, lots: Iterable[OpenLot], points: int, purpose: str) -> list[UsedLot]:
+        used = []
+        for lot in lots:
+            if not points:
+                break
+            part = min(points, lot.remaining)
+            used.append(self._use(lot, part, purpose))
+            points -= part
+        return used
+
+    def _activity(self, occurred_at: datetime) -> None:
+        self.head.active_at = max(self.head.active_at or occurred_at, occurred_at)
+
+    # -- the head after it all -------------------------------------------------------------------------------------
+
+    def head_row(self) -> HeadRow:
+        """The account's head as it is to be stored. `due_at` stays where it is while it is a sound bound."""
+        head = self.head
+        exact = min(
+            (at for at in (
+                self.next_expiry(),
+                min((hold.until for hold in self.holds.values()), default=None),
+                head.tier_verdict_at,
+            ) if at is not None),
+            default=None,
+        )  # fmt: skip
+        due_at = head.due_at
+        if due_at is None or due_at <= self.recorded_at:
+            due_at = exact
+        elif exact is not None:
+            due_at = min(due_at, exact)
+        return HeadRow(
+            head.account, self.was_number, head.number, head.seq, head.lots, head.balance, head.held, head.debt,
+            head.hash, head.recorded_at, due_at, head.pending_until, head.active_at, head.purchases,
+            head.tier, head.tier_since, head.tier_valid_until, head.tier_verdict_at,
+            head.tier_ground_at, head.tier_judged_at, head.spend_bound, head.visits_bound,
+            head.bound_at,
+        )  # fmt: skip
