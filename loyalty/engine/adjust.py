@@ -1,5 +1,7 @@
 """What ops do by hand: adjustments of points, and the tier that a member brings along from before."""
 
+import msgspec
+
 from loyalty.engine.answers import AdjustmentAnswer, TierAnswer, encode
 from loyalty.engine.context import Context, balance_answer
 from loyalty.engine.facts import AdjustmentFacts, to_text
@@ -25,14 +27,15 @@ def record_adjustment(context: Context, book: Book, request: Adjustment, fingerp
     if request.points > 0:
         if book.head.balance + request.points > MAX_AMOUNT:
             raise InvalidRequest("The account would hold more than 2^53 points.")
-        life = life_of(version.program.points, version.calendar, at, at)
+        # Adjusted points are never pending, so their life starts now.
+        points = msgspec.structs.replace(version.program.points, pending_days=0)
+        life = life_of(points, version.calendar, at, at)
         life = Life(at, request.expires_at or life.expires_at, life.idle and request.expires_at is None)
-        if life.expires_at is not None and life.expires_at <= at:
+        ends_at = book.idle_end() if life.idle else life.expires_at
+        if ends_at is not None and ends_at <= at:
             raise InvalidRequest(
                 "Points that are added must live beyond now.",
-                errors=[
-                    FieldError("expires_at", f"{life.expires_at.isoformat()} is not after {at.isoformat()}")
-                ],
+                errors=[FieldError("expires_at", f"{ends_at.isoformat()} is not after {at.isoformat()}")],
             )
     elif -request.points > book.available:
         raise InsufficientPoints(

@@ -1,7 +1,8 @@
 """Defects that the simulation found, each in the smallest form that showed it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from loyalty.errors import InvalidRequest
 from loyalty.types import PurchaseRedemption, Reversal, UnlinkedReturn
 from tests.builders import START, adjust, expiry, line, open_ledger, program, purchase
 
@@ -33,3 +34,20 @@ async def test_a_reversal_of_what_paid_for_a_purchase_gives_each_lot_back_what_w
         await ledger.do(purchase(10000, pay=PurchaseRedemption("x", points=60), id="p"))
         await ledger.do(Reversal("x", 30, "v"))
         assert await ledger.lots() == [(10, in_june), (100, None), (99, None)]
+
+
+async def test_adjusted_points_are_not_pending_and_start_their_life_at_once(database_url: str) -> None:
+    rules = "pending_days = 14\n" + expiry("after", days=30)
+    async with open_ledger(database_url, program(rules), "ada") as ledger:
+        answer = await ledger.do(adjust(40))
+        ends_at = datetime.fromisoformat(answer.recorded_at) + timedelta(days=30)
+        assert await ledger.lots() == [(40, ends_at)]
+
+
+async def test_points_that_would_be_dead_at_once_are_not_added(database_url: str) -> None:
+    """Idle points of an account whose last activity is long ago: the receipt showed them, and they were gone."""
+    async with open_ledger(database_url, program(expiry("inactivity", days=20)), "ada") as ledger:
+        await ledger.do(purchase(10000))
+        await ledger.move_clock(timedelta(days=40))
+        await ledger.refused(adjust(40), InvalidRequest)
+        await ledger.do(adjust(40, expires_at=START + timedelta(days=90)))
