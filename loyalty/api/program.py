@@ -189,7 +189,7 @@ async def diff_program(request: Call) -> Reply:
 async def check_program(request: Call) -> Reply:
     """Check a program file: what is wrong, with line and key. Nothing is changed."""
     source, form = await _read_file(request)
-    parsed = parse(source, form)
+    parsed = parse(source, form, await context(request).engine.now())
     return reply(CheckAnswer(valid=parsed.program is not None, diagnostics=parsed.diagnostics))
 
 

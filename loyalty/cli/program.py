@@ -2,7 +2,7 @@
 
 import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +28,7 @@ def program() -> None:
 @click.pass_context
 def check(ctx: click.Context, file: Path) -> None:
     """Read FILE and tell everything that is wrong with it, by line and key. Needs no database."""
-    found = parse(file.read_bytes(), _format_of(file)).diagnostics
+    found = parse(file.read_bytes(), _format_of(file), datetime.now(UTC)).diagnostics
     for diagnostic in found:
         click.echo(_line(file, diagnostic))
     errors = sum(diagnostic.severity == "error" for diagnostic in found)
@@ -51,7 +51,7 @@ def apply(file: Path, effective_from: datetime | None, author: str | None, note:
 
         form = _format_of(file)
         source = file.read_bytes()
-        found = parse(source, form).diagnostics
+        found = parse(source, form, effective_from or datetime.now(UTC)).diagnostics
         for diagnostic in found:
             tell(_line(file, diagnostic))
         if any(diagnostic.severity == "error" for diagnostic in found):

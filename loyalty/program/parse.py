@@ -8,6 +8,7 @@ import re
 import tomllib
 import zoneinfo
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
@@ -41,12 +42,15 @@ class Parsed(Struct, frozen=True):
     diagnostics: list[Diagnostic]
 
 
-def parse(source: str | bytes, format: Literal["toml", "json"] = "toml") -> Parsed:
+def parse(
+    source: str | bytes, format: Literal["toml", "json"] = "toml", starts_at: datetime | None = None
+) -> Parsed:
     """Reads a program file and reports everything wrong with it at once.
 
     Args:
         source: the file's text; bytes are UTF-8.
         format: `json` is the same tree, with dates as strings.
+        starts_at: from when it is to be in force (aware); then rules that are over by then get a warning.
     Returns:
         the program with every default filled in, and diagnostics in the order of the file.
         Bad input never raises.
@@ -72,7 +76,7 @@ def parse(source: str | bytes, format: Literal["toml", "json"] = "toml") -> Pars
         return _unreadable(1, f"a program is a table, not {quote(tree)}")
     report = Report(lines, _names(tree))
     program = _program(Table(tree, (), report, PROGRAM))
-    check_program(program, report)
+    check_program(program, report, starts_at)
     return Parsed(None if report.failed else program, report.diagnostics())
 
 
