@@ -53,10 +53,11 @@ class Calendar:
     although its wall time shows the old date; a day that the zone skipped is empty.
     """
 
-    __slots__ = ("_ends", "_plain", "_starts", "zone")
+    __slots__ = ("_days", "_ends", "_plain", "_starts", "zone")
 
     def __init__(self, zone: ZoneInfo) -> None:
         self.zone = zone
+        self._days: dict[datetime, date] = {}
         self._starts: dict[date, datetime] = {}
         self._plain: dict[date, datetime | None] = {}
         self._ends: dict[tuple[date, int, int, int, Unit], datetime] = {}
@@ -75,11 +76,16 @@ class Calendar:
 
     def day(self, instant: datetime) -> date:
         """The local day that holds `instant` (aware)."""
-        local = self.local(instant)
-        day = local.date()
-        if local.fold:  # only a repeated wall time can show a date that is over already
-            while self.day_start(shift_days(day, 1)) <= instant < END_OF_TIME:
-                day = shift_days(day, 1)
+        day = self._days.get(instant) if instant.tzinfo is UTC else None
+        if day is None:
+            local = self.local(instant)
+            day = local.date()
+            if local.fold:  # only a repeated wall time can show a date that is over already
+                while self.day_start(shift_days(day, 1)) <= instant < END_OF_TIME:
+                    day = shift_days(day, 1)
+            # Only instants in UTC are kept: of a zone's repeated times, two that differ compare equal.
+            if instant.tzinfo is UTC:
+                _keep(self._days, instant, day)
         return day
 
     def day_start(self, day: date) -> datetime:
