@@ -89,10 +89,11 @@ class Programs:
         return END_OF_TIME
 
 
-def _compiled(
+def compiled(
     version: int, effective_from: datetime, source: str, format: str, author: str | None, note: str | None,
     recorded_at: datetime,
 ) -> ProgramVersion:  # fmt: skip
+    """A version of the program, ready to judge by. Raises RuntimeError if its source has errors."""
     parsed = parse(source, "json" if format == "json" else "toml")
     if parsed.program is None:
         raise RuntimeError(f"version {version} of the program cannot be read: {parsed.diagnostics}")
@@ -106,7 +107,7 @@ async def load_programs(connection: Connection, known: Programs | None = None) -
     """All versions in the database; those that `known` holds are not compiled again."""
     had = {version.version: version for version in known.all} if known else {}
     rows = await connection.fetch(query("program_versions"))
-    return Programs([had.get(row["version"]) or _compiled(*row) for row in rows])
+    return Programs([had.get(row["version"]) or compiled(*row) for row in rows])
 
 
 async def put_program(
@@ -159,7 +160,7 @@ async def put_program(
             " values ($1, $2, $3, $4, $5, $6, $7)",
             version, effective_from, source, format, author, note, now,
         )  # fmt: skip
-    return _compiled(version, effective_from, source, format, author, note, now)
+    return compiled(version, effective_from, source, format, author, note, now)
 
 
 async def _only_starter(connection: Connection, known: Programs) -> bool:

@@ -1,0 +1,112 @@
+"""Books and a context for decisions that nobody is told of: the same moves, without hashes, answers and due dates.
+
+Only what later decisions read is kept. Everything that decides is inherited.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from msgspec import Struct
+
+from loyalty.engine.context import Context
+from loyalty.engine.due import first_due, post_due
+from loyalty.engine.facts import ReturnFacts, to_text
+from loyalty.engine.programs import BEGINNING, ProgramVersion
+from loyalty.ledger.book import Book
+from loyalty.ledger.state import Head, Hold, Journal, OpenLot, Posting
+from loyalty.ledger.chain import GENESIS
+from loyalty.ledger.life import Life
+from loyalty.ledger.rows import PostingRow
+
+
+def empty_head(account: int) -> Head:
+    """The head of an account that nothing has happened to."""
+    return Head(
+        account=account, status="active", merged_into=None, member_id="", number=0, seq=0, lots=0, balance=0, held=0,
+        debt=0, hash=GENESIS, recorded_at=BEGINNING, due_at=None, pending_until=None, active_at=None, purchases=0,
+        tier=None, tier_since=None, tier_valid_until=None, tier_verdict_at=None, tier_ground_at=None,
+        tier_judged_at=None, spend_bound=0, visits_bound=0, bound_at=BEGINNING, loaded=True,
+    )  # fmt: skip
+
+
+class ReplayBook(Book):
+    """A book whose postings are linked to nothing. `due` is never later than the first thing that falls due."""
+
+    def __init__(
+        self, account: int, idle_deadline: Callable[[datetime], datetime], journal: Journal
+    ) -> None:
+        super().__init__(empty_head(account), (), (), BEGINNING, idle_deadline, journal)
+        self.due: datetime | None = None
+
+    def _link(self, p: Posting, row: PostingRow) -> PostingRow:  # noqa: ARG002
+        return row
+
+    def _watch(self, at: datetime | None) -> None:
+        if at is not None and (self.due is None or at < self.due):
+            self.due = at
+
+    def _grant(
+        self, points: int, earned_at: datetime, life: Life, purchase_id: str | None, origin: int | None = None
+    ) -> tuple[OpenLot, int]:
+        # Idle points of an account without any activity have no end yet: looked at with every posting.
+        self._watch((self.idle_end() or BEGINNING) if life.idle else life.expires_at)
+        return super()._grant(points, earned_at, life, purchase_id, origin)
+
+    def hold(self, redemption_id: str, points: int, until: datetime) -> Hold:
+        self._watch(until)
+        return super().hold(redemption_id, points, until)
+
+    def hold_again(self, hold: Hold, lots: list[OpenLot]) -> None:
+        self._watch(hold.until)
+        super().hold_again(hold, lots)
+
+    def change_tier(self, **change: Any) -> None:
+        self._watch(change["verdict_at"])
+        super().change_tier(**change)
+
+    def at(self, recorded_at: datetime) -> None:
+        """The clock stands there now."""
+        self.now = recorded_at
+        if recorded_at > self.recorded_at:
+            self.recorded_at = recorded_at
+
+
+@dataclass(slots=True)
+class ReplayContext(Context):
+    """What the decisions of one family see.
+
+    keep: whether a later posting is about the one under way, so that its facts are needed. matched: what was recorded
+    of the birthday, where it was. closed: rules whose budget counts as spent. demand: told (rule, points) of what is
+    used of budgets.
+    """
+
+    keep: bool = False
+    matched: frozenset[str] | None = None
+    demand: Callable[[str, int], None] | None = None
+
+    def told(self, answer: Callable[[], Struct]) -> bytes:  # noqa: ARG002
+        return b""
+
+    def noted(self, facts: Struct) -> str:
+        return to_text(facts) if self.keep or isinstance(facts, ReturnFacts) else ""
+
+    def birthday(self, account: int, day: date) -> frozenset[str]:
+        return self.matched if self.matched is not None else Context.birthday(self, account, day)
+
+    def charge(
+        self, account: int, version: ProgramVersion, day: date, rule: str, times: int, points: int
+    ) -> None:
+        Context.charge(self, account, version, day, rule, times, points)
+        if self.demand is not None and points:
+            self.demand(rule, points)
+
+    def post_due(self, book: ReplayBook, through: datetime) -> None:
+        """Posts what is due up to `through`; the tier's rows must be there."""
+        if book.due is not None and book.due <= through:
+            post_due(self, book, through)
+            due = first_due(book)
+            book.due = due[0] if due is not None else None
+            if book.due is None and any(lot.idle for lot in book.lots.values()):
+                book.due = BEGINNING

@@ -1,0 +1,187 @@
+"""The recorded history of a range of accounts: one family after another, each in the order of recording.
+
+A family is an account with those that were merged into it. Postings are read a few at a time, so that memory does not
+grow with the history; only families that merged are held whole, because their postings have to be woven together.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator
+from datetime import date, datetime
+from typing import NamedTuple
+
+from asyncpg import Connection, Record
+
+from loyalty.db.sql import query
+from loyalty.engine.facts import merge_facts
+
+AT_ONCE = 1_000
+"""Postings that are fetched together."""
+
+Range = tuple[int, int, int]
+"""Shard, first and last account."""
+
+
+class Event(NamedTuple):
+    """A posting as it was recorded, without its answer and hash."""
+
+    account: int
+    number: int
+    kind: str
+    id: str | None
+    subject: str | None
+    occurred_at: datetime
+    recorded_at: datetime
+    program_version: int
+    facts: str | None
+
+
+class Merging(NamedTuple):
+    """Everything of one account goes into another."""
+
+    account: int
+    into: int
+    recorded_at: datetime
+
+
+class Stands(NamedTuple):
+    """How an account stands in the ledger."""
+
+    number: int
+    seq: int
+    lots: int
+    balance: int
+    held: int
+    debt: int
+    purchases: int
+    tier: str | None
+    tier_since: datetime | None
+    tier_valid_until: datetime | None
+
+
+class Brought(NamedTuple):
+    """The tier that a member brought along."""
+
+    tier: str
+    valid_until: datetime | None
+
+
+class Family:
+    """An account and those that went into it.
+
+    stands: by account. subjects: ids that later postings are about. brought: tiers by account and posting number.
+    """
+
+    __slots__ = ("birthday", "brought", "owner", "stands", "subjects")
+
+    def __init__(self, owner: int) -> None:
+        self.owner = owner
+        self.birthday: date | None = None
+        self.stands: dict[int, Stands] = {}
+        self.subjects: set[str] = set()
+        self.brought: dict[tuple[int, int], Brought] = {}
+
+
+Chunk = list[Event | Merging]
+
+
+async def families(connection: Connection, where: Range) -> AsyncIterator[tuple[Family, Chunk, bool]]:
+    """The families of a range with their events, chunk by chunk; True with the last chunk of each.
+
+    The connection must be in a transaction.
+    """
+    known = await _families(connection, where)
+    woven: dict[int, dict[int, list[Event]]] = {
+        owner: {account: [] for account in family.stands}
+        for owner, family in known.items()
+        if len(family.stands) > 1
+    }
+    owner_of = {account: owner for owner in woven for account in known[owner].stands}
+    if woven:
+        for row in await connection.fetch(query("backtest_merged"), *where):
+            woven[owner_of[row["account"]]][row["account"]].append(Event._make(row))
+    now: Family | None = None
+    chunk: Chunk = []
+    cursor = await connection.cursor(query("backtest_postings"), *where)
+    while rows := await cursor.fetch(AT_ONCE):
+        for event in map(Event._make, rows):
+            account = event.account
+            if account in woven:
+                woven[account][account].append(event)
+                continue
+            if now is None or now.owner != account:
+                if now is not None:
+                    yield now, chunk, True
+                now, chunk = known[account], []
+            chunk.append(event)
+        if now is not None:
+            yield now, chunk, False
+            chunk = []
+    if now is not None:
+        yield now, chunk, True
+    for owner, streams in woven.items():
+        yield known[owner], list(weave(streams)), True
+
+
+async def _families(connection: Connection, where: Range) -> dict[int, Family]:
+    found: dict[int, Family] = {}
+    for row in await connection.fetch(query("backtest_heads"), *where):
+        family = found.get(row["owner"]) or found.setdefault(row["owner"], Family(row["owner"]))
+        family.stands[row["account"]] = _stands(row)
+        # What was known of the person went over with the merge.
+        family.birthday = family.birthday or row["birthday"]
+    owners = {account: family for family in found.values() for account in family.stands}
+    for row in await connection.fetch(query("backtest_subjects"), *where):
+        if row["owner"] in found:
+            found[row["owner"]].subjects.add(row["subject"])
+    for row in await connection.fetch(query("backtest_tiers"), *where):
+        if row["account"] in owners:
+            brought = Brought(row["tier"], row["valid_until"])
+            owners[row["account"]].brought[row["account"], row["posting"]] = brought
+    return found
+
+
+def _stands(row: Record) -> Stands:
+    return Stands._make(row[name] for name in Stands._fields)
+
+
+def weave(streams: dict[int, list[Event]]) -> Iterator[Event | Merging]:
+    """The postings of accounts that merged, in the order in which they were recorded.
+
+    A merge has a posting on either side, both recorded at one instant: it comes when all before it on both is done.
+    """
+    place = dict.fromkeys(streams, 0)
+    going = {account for account, events in streams.items() if events}
+    while going:
+        heads = {account: streams[account][place[account]] for account in going}
+        step = _next(heads)
+        for account in (step.account, step.into) if isinstance(step, Merging) else (step.account,):
+            place[account] += 1
+            if place[account] == len(streams[account]):
+                going.discard(account)
+        yield step
+
+
+def _next(heads: dict[int, Event]) -> Event | Merging:
+    """The event that comes next, or the merge whose both sides do."""
+    free = [event for event in heads.values() if event.kind != "merge" or _side(event) == "hold"]
+    giving = [event for event in heads.values() if event.kind == "merge" and _side(event) == "out"]
+    taking: dict[tuple[datetime, int], list[Event]] = defaultdict(list)
+    for event in heads.values():
+        if event.kind == "merge" and _side(event) == "in":
+            taking[event.recorded_at, _points(event)].append(event)
+    ready = [
+        Merging(event.account, into.account, event.recorded_at)
+        for event in giving
+        for into in taking[event.recorded_at, _points(event)][:1]
+    ]
+    steps: list[Event | Merging] = [*free, *ready]
+    assert steps, "a merge has both of its sides"
+    return min(steps, key=lambda step: (step.recorded_at, step.account))
+
+
+def _side(event: Event) -> str:
+    return merge_facts(event.facts or "{}").direction
+
+
+def _points(event: Event) -> int:
+    return merge_facts(event.facts or "{}").points

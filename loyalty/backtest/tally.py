@@ -1,0 +1,216 @@
+"""What a replay adds up to. Sums are mergeable: ranges of accounts are counted in different processes.
+
+Points are signed as entries are. Months are local ones of the newest program's time zone; what occurred before the
+period counts as its opening, what occurred after it is left out.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from fractions import Fraction
+
+from loyalty.backtest.books import ReplayBook
+from loyalty.backtest.history import Family
+from loyalty.backtest.sides import Side
+from loyalty.calendar import Calendar
+from loyalty.ledger.state import Journal
+from loyalty.rules.award import Award
+from loyalty.rules.exact import Exact
+from loyalty.types import Purchase, Request, Return, UnlinkedReturn
+
+OPENING = ""
+"""The month of everything before the period."""
+_QUARTER_HOUR = 900
+
+
+@dataclass(slots=True)
+class Sums:
+    """Everything counted on one side.
+
+    months, tiers: points of entries by (month or tier, kind). earned, returned: exact points by (rule, scale), to be
+    divided by the scale. times: purchases that a rule gave points on. capped: count, wanted and made points by kind.
+    ends: members and outstanding points by tier. changes: promotions, renewals and falls of tiers. budgets: net use.
+    demand: use of budgets by rule and hour (of the Unix clock).
+    """
+
+    months: Counter[tuple[str, str]] = field(default_factory=Counter)
+    tiers: Counter[tuple[str, str]] = field(default_factory=Counter)
+    earned: dict[tuple[str, int], Exact] = field(default_factory=dict)
+    returned: dict[str, Fraction] = field(default_factory=dict)
+    times: Counter[str] = field(default_factory=Counter)
+    capped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ends: Counter[tuple[str, str]] = field(default_factory=Counter)
+    changes: Counter[str] = field(default_factory=Counter)
+    budgets: Counter[str] = field(default_factory=Counter)
+    demand: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+    def add(self, other: "Sums") -> None:
+        for part in fields(self):
+            mine, theirs = getattr(self, part.name), getattr(other, part.name)
+            for key, value in theirs.items():
+                mine[key] = mine.get(key, 0) + value
+
+
+@dataclass(slots=True, frozen=True)
+class Period:
+    """What is counted: from `start` (None: all of the past) up to `end`, in a calendar's months."""
+
+    start: datetime | None
+    end: datetime
+    calendar: Calendar
+
+
+class Tally:
+    """Counts one side: told by the replay of each family what moved."""
+
+    def __init__(self, side: Side, period: Period) -> None:
+        self.side = side
+        self.period = period
+        self.sums = Sums()
+        program = side.versions[-1].program
+        self.lowest = program.tiers[0].id
+        self.ranks = {tier.id: rank for rank, tier in enumerate(program.tiers)}
+        self._months: dict[int, str] = {}
+        self._end = period.end.timestamp()
+        self._start = period.start.timestamp() if period.start else None
+        self._tier = self.lowest
+        self._at = period.end
+        self._family: Family | None = None
+        self._kept: dict[str, dict[str, Fraction]] = {}
+        self.redeemed = 0
+        """Of the family, in the period."""
+        self.points = 0
+        """Of the family, at the end of the period."""
+
+    # -- a family --------------------------------------------------------------------------------------------------
+
+    def start(self, family: Family) -> None:
+        """Another family begins."""
+        self._family = family
+        self._kept.clear()
+        self.redeemed = self.points = 0
+
+    def finish(self, books: Iterable[ReplayBook], budgets: Iterable[tuple[str, int]]) -> str | None:
+        """A family has ended. Returns the tier of its member; None if nobody stands behind it any more."""
+        tier = None
+        for book in books:
+            head = book.head
+            if head.status == "merged":
+                continue
+            tier = head.tier or self.lowest
+            self.sums.ends["points", tier] += self.points + head.debt
+            self.sums.ends["held", tier] += head.held
+            self.sums.ends["debt", tier] += head.debt
+            if head.status == "erased":
+                tier = None
+            else:
+                self.sums.ends["members", tier] += 1
+        for rule, points in budgets:
+            self.sums.budgets[rule] += points
+        return tier
+
+    # -- postings --------------------------------------------------------------------------------------------------
+
+    def begin(self, book: ReplayBook, at: datetime) -> None:
+        self._tier = book.head.tier or self.lowest
+        self._at = at
+        for judge in self.side.judges:
+            judge.award = None
+
+    def took(self, book: ReplayBook, journal: Journal, request: Request | None) -> None:  # noqa: ARG002
+        sums = self.sums
+        for entry in journal.entries:
+            at, kind, points = entry.occurred_at.timestamp(), entry.kind, entry.points
+            if at >= self._end:
+                continue
+            self.points += points
+            if self._start is not None and at < self._start:
+                sums.months[OPENING, kind] += points
+                continue
+            quarter = int(at) // _QUARTER_HOUR
+            month = self._months.get(quarter) or self._month(quarter, entry.occurred_at)
+            sums.months[month, kind] += points
+            sums.tiers[self._tier, kind] += points
+            if kind in ("redeem", "restore"):
+                self.redeemed -= points
+        if journal.tiers:
+            self._changed(journal)
+        if request is not None:
+            for judge in self.side.judges:
+                if judge.award is not None:
+                    self._by_rule(judge.award, request)
+
+    def capped(self, kind: str, wanted: int, made: int) -> None:
+        if self._counts(self._at):
+            self.sums.capped[kind, "count"] += 1
+            self.sums.capped[kind, "wanted"] += wanted
+            self.sums.capped[kind, "made"] += made
+            self.sums.capped[kind, "dropped"] += not made
+
+    def refused(self, kind: str, code: str) -> None:
+        if self._counts(self._at):
+            self.sums.refused[kind, code] += 1
+
+    def demand(self, rule: str, points: int) -> None:
+        """Points that were taken from a rule's budget, or given back."""
+        self.sums.demand[rule, int(self._at.timestamp()) // 3600] += points
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _counts(self, at: datetime) -> bool:
+        start = self.period.start
+        return at < self.period.end and (start is None or at >= start)
+
+    def _month(self, quarter: int, at: datetime) -> str:
+        # A month begins on a quarter of an hour in every zone; the clock changes of a day do not move it.
+        day = self.period.calendar.day(at)
+        if len(self._months) > 100_000:
+            self._months.clear()
+        return self._months.setdefault(quarter, f"{day.year:04}-{day.month:02}")
+
+    def _changed(self, journal: Journal) -> None:
+        for change in journal.tiers:
+            if not self._counts(change.at):
+                continue
+            before, after = self.ranks[change.previous or self.lowest], self.ranks[change.tier]
+            how = "renewal" if before == after else "promotion" if after > before else "fall"
+            self.sums.changes[how] += 1
+
+    def _by_rule(self, award: Award, request: Request) -> None:
+        assert self._family is not None
+        if not self._counts(self._at):
+            if isinstance(request, Purchase) and request.purchase_id in self._family.subjects:
+                self._kept[request.purchase_id] = _by_rule(award)
+            return
+        if isinstance(request, Purchase):
+            earned, times, scale, last = self.sums.earned, self.sums.times, award.scale, ""
+            for share in award.shares:
+                rule = share.rule
+                key = (rule, scale)
+                earned[key] = earned.get(key, 0) + share.scaled
+                if rule != last:
+                    last = rule
+                    times[rule] += 1
+            if request.purchase_id in self._family.subjects:
+                self._kept[request.purchase_id] = _by_rule(award)
+        elif isinstance(request, Return):
+            kept, before = _by_rule(award), self._kept.get(request.purchase_id, {})
+            for rule in kept.keys() | before.keys():
+                self._back(rule, before.get(rule, Fraction()) - kept.get(rule, Fraction()))
+            self._kept[request.purchase_id] = kept
+        elif isinstance(request, UnlinkedReturn):
+            for rule, points in _by_rule(award).items():
+                self._back(rule, points)
+
+    def _back(self, rule: str, points: Fraction) -> None:
+        if points:
+            self.sums.returned[rule] = self.sums.returned.get(rule, Fraction()) + points
+
+
+def _by_rule(award: Award) -> dict[str, Fraction]:
+    found: dict[str, Fraction] = {}
+    for share in award.shares:
+        found[share.rule] = found.get(share.rule, Fraction()) + Fraction(share.scaled) / share.scale
+    return found

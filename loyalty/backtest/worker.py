@@ -1,0 +1,120 @@
+"""One of a backtest's processes: its own connection, on the snapshot that all of them share."""
+
+import asyncio
+import gc
+import os
+import signal
+import threading
+from datetime import datetime
+from multiprocessing import parent_process
+
+from asyncpg import Connection
+from msgspec import Struct
+
+from loyalty.backtest.history import Range, families
+from loyalty.backtest.part import Comparison, Part
+from loyalty.backtest.sides import Side
+from loyalty.backtest.tally import Period
+from loyalty.db.connect import connect_owner
+from loyalty.engine.programs import Programs, ProgramVersion, compiled, load_programs
+
+NICENESS = 10
+"""Tills go first."""
+
+
+class Frame(Struct, frozen=True):
+    """What every process needs to know. `snapshot`: exported by a transaction that outlives them.
+
+    source, format: of the candidate; None: what was in force is replayed against itself.
+    """
+
+    database_url: str
+    snapshot: str
+    source: str | None
+    format: str
+    start: datetime | None
+    end: datetime
+    check: bool
+    closed: dict[str, datetime]
+
+
+class _Process:
+    loop: asyncio.AbstractEventLoop
+    connection: Connection
+    frame: Frame
+    programs: Programs
+    candidate: ProgramVersion | None
+
+
+async def open_view(database_url: str, snapshot: str | None = None) -> Connection:
+    """A connection in a transaction that reads one state of the database for as long as it lasts."""
+    connection = await connect_owner(database_url, application_name="loyalty backtest")
+    await connection.execute("begin isolation level repeatable read, read only")
+    if snapshot is not None:
+        await connection.execute(f"set transaction snapshot '{snapshot}'")
+    await connection.execute("set local jit = off; set local idle_in_transaction_session_timeout = 0")
+    return connection
+
+
+def candidate_of(frame: Frame) -> ProgramVersion | None:
+    """The candidate, compiled."""
+    if frame.source is None:
+        return None
+    return compiled(0, frame.end, frame.source, frame.format, None, None, frame.end)
+
+
+async def replay(
+    connection: Connection,
+    frame: Frame,
+    programs: Programs,
+    candidate: ProgramVersion | None,
+    where: Range,
+) -> Part:
+    """Reads and replays one range."""
+    now = Side(programs)
+    tried = Side(programs, candidate, frame.start, frame.closed)
+    before, after = programs.at(frame.end), tried.programs.at(frame.end)
+    rates = [version.program.redemption for version in (before, after)]
+    worth = None
+    if rates[0] is not None and rates[1] is not None:
+        worth = (rates[0].points, rates[0].amount), (rates[1].points, rates[1].amount)
+    period = Period(frame.start, frame.end, after.calendar)
+    comparison = Comparison(now, tried, period, worth, check=frame.check)
+    async for family, events, last in families(connection, where):
+        comparison.take(family, events, last=last)
+    return comparison.part
+
+
+def start(frame: Frame) -> None:
+    """Readies this process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.nice(NICENESS)
+    gc.disable()  # replayed rows make no cycles; what does is collected between ranges
+    _Process.loop = asyncio.new_event_loop()
+    _Process.frame = frame
+    _Process.loop.run_until_complete(_connect(frame))
+
+
+async def _connect(frame: Frame) -> None:
+    _Process.connection = await open_view(frame.database_url, frame.snapshot)
+    _Process.programs = await load_programs(_Process.connection)
+    _Process.candidate = candidate_of(frame)
+
+
+def replay_here(where: Range) -> Part:
+    """Replays one range in this process."""
+    process = _Process
+    part = process.loop.run_until_complete(
+        replay(process.connection, process.frame, process.programs, process.candidate, where)
+    )
+    gc.collect()
+    return part
+
+
+def _end_with_parent() -> None:
+    """An open transaction keeps the database from cleaning up: it must not outlive a parent that was killed."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
