@@ -19,7 +19,7 @@ from tests.faults.processes import Server, command
 from tests.faults.shop import PROGRAM, Shop
 from tests.faults.wire import LOST, Call, Line, Reply
 
-REQUESTS = int(os.environ.get("LOYALTY_FAULT_REQUESTS") or 200)
+REQUESTS = int(os.environ.get("LOYALTY_FAULT_REQUESTS") or 150)
 """Acknowledged requests in each scenario, at least."""
 LONG = REQUESTS >= 1000
 RESULTS = os.environ.get("LOYALTY_FAULT_RESULTS")
@@ -58,13 +58,18 @@ class Ground:
         self.faults = 0
         self.ahead = timedelta()
 
-    async def serve(self, count: int = 1, *, url: str | None = None, **settings: str) -> Server:
-        """Start servers, on this database or by way of a stand-in's URL; returns the first of them."""
+    async def serve(
+        self, count: int = 1, *, url: str | None = None, embedded: bool = False, **settings: str
+    ) -> Server:
+        """Start servers on this database, by way of a stand-in's URL, or on a Postgres that they bring along.
+
+        Returns the first of them.
+        """
         program = self.folder / "program.toml"
         program.write_text(PROGRAM)
         new = [
             Server(
-                url or self.url,
+                None if embedded else url or self.url,
                 self.folder / f"server-{len(self.servers) + n}.log",
                 PROGRAM=str(program),
                 **settings,

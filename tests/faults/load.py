@@ -9,22 +9,21 @@ from typing import Any
 
 import msgspec
 
-from tests.faults.shop import Sent, Shop
+from tests.faults.shop import Result, Sent, Shop, results
 from tests.faults.wire import LOST, Call, Line, Reply
 
 TILLS = 12
 ANSWER_SECONDS = 40.0
 """How long a till waits for one answer before it hangs up and asks again."""
-PATIENCE_SECONDS = 120.0
-"""How long a request may stay without acknowledgement before the scenario fails."""
+PATIENCE_SECONDS = 120.0  # without acknowledgement, after which the scenario fails
 UPLOAD_ITEMS = 20
 
 
 class Load:
     """The tills of one scenario. `ports`: the servers, of which each attempt takes one.
 
-    twins: each request goes to two servers at the same time. rude: the share of requests whose client hangs up first.
-    crowd: members to begin with.
+    twins: each request goes to two servers at the same time. rude: the share of requests whose client
+    hangs up first. crowd: members to begin with.
     """
 
     def __init__(
@@ -131,8 +130,8 @@ class Load:
         if self._draw.random() < self.rude and await self._be_rude(lines, sent):
             return False
         async for reply in self._attempts(lines, sent.call, [sent]):
-            if self._took(sent, reply):
-                break
+            self._took(sent, reply)
+            break
         if sent.body is not None and sent.key[0] == "purchase" and self._draw.random() < 0.5:
             self.shop.returnable.append(sent)
         return sent.body is not None
@@ -154,12 +153,12 @@ class Load:
             if reply.status != 200:
                 self._wrong("batch", reply)
                 return
-            for sent, result in zip(items, _results.decode(reply.body).results, strict=True):
+            for sent, result in zip(items, results(reply.body), strict=True):
                 self._took_item(sent, result)
             if all(item.body is not None or item.refused for item in items):
                 return
 
-    def _took_item(self, sent: Sent, result: "_Result") -> None:
+    def _took_item(self, sent: Sent, result: Result) -> None:
         if bytes(result.receipt):
             replayed = {"idempotent-replayed": "true"} if result.status == "replayed" else {}
             self._took(sent, Reply(200, replayed, bytes(result.receipt)))
@@ -189,8 +188,7 @@ class Load:
             try:
                 reply = await self._ask(lines, call, sents)
             except LOST as error:
-                silent = isinstance(error, TimeoutError)
-                self.seen["no answer in time" if silent else "connection lost"] += 1
+                self.seen["silence" if isinstance(error, TimeoutError) else "connection lost"] += 1
             if reply is not None and reply.status == 503:
                 self.seen["503"] += 1
                 if not reply.headers.get("retry-after", "").isdigit():
@@ -222,21 +220,20 @@ class Load:
         assert isinstance(both[0], BaseException)
         raise both[0]
 
-    def _took(self, sent: Sent, reply: Reply) -> bool:
-        """Note what a request was told; whether that settles it."""
+    def _took(self, sent: Sent, reply: Reply) -> None:
+        """Note what a request was told for good."""
         if reply.status in (200, 201):
             if sent.body is not None and reply.body != sent.body and sent.key[0] != "member":
                 self.wrong.append(f"{sent.key}: now {reply.body!r}, before {sent.body!r}")
             if sent.body is None:
                 sent.body = reply.body
                 self._count()
-            return True
+            return
         told = msgspec.json.decode(reply.body)
         if reply.status >= 500 or told.get("code") not in sent.refusals:
             self._wrong(str(sent.key), reply)
         self.seen[f"{reply.status}"] += 1
         sent.refused = True
-        return True
 
     def _count(self) -> None:
         self.acknowledged += 1
@@ -251,16 +248,3 @@ class Load:
 
     def _wrong(self, what: str, reply: Reply) -> None:
         self.wrong.append(f"{what}: {reply.status} {reply.body[:500]!r}")
-
-
-class _Result(msgspec.Struct):
-    status: str
-    receipt: msgspec.Raw = msgspec.Raw()
-    problem: dict | None = None
-
-
-class _Results(msgspec.Struct):
-    results: list[_Result]
-
-
-_results = msgspec.json.Decoder(_Results)

@@ -19,7 +19,7 @@ STOP_SECONDS = 40.0
 class Server:
     """`loyalty serve` on a port that stays the same when it is started again."""
 
-    def __init__(self, url: str, log: Path, **settings: str) -> None:
+    def __init__(self, url: str | None, log: Path, **settings: str) -> None:
         self.port = _free_port()
         self._url = url
         self._log = log

@@ -173,3 +173,23 @@ class Shop:
 
     def _when(self) -> str:
         return (self.clock() - timedelta(seconds=self.draw.randrange(1, 3600))).isoformat()
+
+
+class Result(msgspec.Struct):
+    """What an upload's answer says of one item; the receipt's bytes are empty when there is none."""
+
+    status: str
+    receipt: msgspec.Raw = msgspec.Raw()
+    problem: dict | None = None
+
+
+class _Results(msgspec.Struct):
+    results: list[Result]
+
+
+def results(body: bytes) -> list[Result]:
+    """The results of an upload, in the order of its items."""
+    return _results.decode(body).results
+
+
+_results = msgspec.json.Decoder(_Results)

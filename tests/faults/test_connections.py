@@ -9,7 +9,7 @@ from tests.faults.harness import LONG, Ground
 from tests.faults.load import Load
 from tests.faults.proxy import Harm, Proxy
 
-TIMES = 60 if LONG else 8
+TIMES = 60 if LONG else 5
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from tests.faults.harness import LONG, Ground
 from tests.faults.load import Load
 from tests.faults.processes import command
 
-BASKETS = 30_000 if LONG else 1_500
+BASKETS = 30_000 if LONG else 800
 KILLS = 5 if LONG else 1
 MEMBERS = 200
 

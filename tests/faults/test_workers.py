@@ -5,7 +5,7 @@ import asyncio
 from tests.faults.harness import LONG, Ground
 from tests.faults.load import Load
 
-KILLS = 6 if LONG else 2
+KILLS = 6 if LONG else 1
 
 
 async def test_a_worker_is_killed_and_replaced(ground: Ground) -> None:
