@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -123,6 +124,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--page", action="store_true", help="draw the page anew from the last run, measure nothing"
+    )
+    parser.add_argument(
+        "--pgledger", metavar="FOLDER", type=Path, help="a checkout of pgledger, as one more peer"
     )
     for name in (
         "rounds",

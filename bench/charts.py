@@ -7,6 +7,7 @@ WIDTH = 900
 LABEL = 360
 ROW = 28
 GOOD, BAD, NEUTRAL, INK, PALE = "#1f7a4d", "#b3432b", "#3b6ea5", "#222222", "#e4e4e0"
+_HALO = "stroke='#ffffff' stroke-width='4' paint-order='stroke'"
 _FONT = "font-family='system-ui, sans-serif'"
 
 
@@ -27,19 +28,20 @@ def bars(
         f"<rect width='{WIDTH}' height='{height}' rx='8' fill='#ffffff' stroke='{PALE}'/>",
         f"<text x='20' y='30' {_FONT} font-size='16' font-weight='600' fill='{INK}'>{escape(title)}</text>",
     ]
-    for number, (label, length, text, colour) in enumerate(rows):
-        y = top + ROW * number
-        drawn = max(2.0, length / most * room)
-        parts.append(
-            f"<text x='{LABEL - 10}' y='{y + 17}' {_FONT} font-size='13' fill='{INK}' text-anchor='end'>{escape(label)}"
-            f"</text><rect x='{LABEL}' y='{y + 4}' width='{drawn:.1f}' height='18' rx='2' fill='{colour}'/>"
-            f"<text x='{LABEL + drawn + 8:.1f}' y='{y + 17}' {_FONT} font-size='13' fill='{INK}'>{escape(text)}</text>"
-        )
     if mark is not None:
         x, bottom = LABEL + mark / most * room, top + ROW * len(rows)
         parts.append(
             f"<line x1='{x:.1f}' x2='{x:.1f}' y1='{top - 4}' y2='{bottom + 2}' stroke='{INK}' stroke-width='1.5'"
             f" stroke-dasharray='4 3'/><text x='{x:.1f}' y='{bottom + 15}' {_FONT} font-size='11' fill='{INK}'"
             f" text-anchor='middle'>{escape(mark_label)}</text>"
+        )
+    for number, (label, length, text, colour) in enumerate(rows):
+        y = top + ROW * number
+        drawn = max(2.0, length / most * room)
+        parts.append(
+            f"<text x='{LABEL - 10}' y='{y + 17}' {_FONT} font-size='13' fill='{INK}' text-anchor='end'>{escape(label)}"
+            f"</text><rect x='{LABEL}' y='{y + 4}' width='{drawn:.1f}' height='18' rx='2' fill='{colour}'/>"
+            f"<text x='{LABEL + drawn + 8:.1f}' y='{y + 17}' {_FONT} font-size='13' fill='{INK}' {_HALO}>{escape(text)}"
+            "</text>"
         )
     return "\n".join([*parts, "</svg>", ""])

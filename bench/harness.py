@@ -31,7 +31,7 @@ class Scale:
     memory_purchases: int
 
 
-QUICK = Scale("quick", 3, 2, 2, 20_000, 4, 5_000, 10_000, 0, 0)
+QUICK = Scale("quick", 2, 1, 2, 20_000, 4, 5_000, 10_000, 0, 0)
 FULL = Scale("full", 10, 5, 5, 100_000, 8, 1_000_000, 1_000_000, 10, 1_000_000)
 
 

@@ -11,6 +11,9 @@ LUA = Path(__file__).with_name("lua")
 SPARE_SECONDS = 30.0
 """How much longer than asked a run may take before it is ended."""
 
+MOST = 2_000_000
+"""Requests of one run at most."""
+
 
 class BenchError(Exception):
     """The bench cannot go on; the text is for people."""
@@ -42,20 +45,17 @@ def drive(
     *,
     clients: int = 64,
     key: str = "",
-    most: int | None = None,
     items: int = 1,
     tag: str = "",
     **options: object,
 ) -> Sample:
-    """Load `url` with requests made by `lua/SCRIPT.lua` for so long, or until `most` were sent.
+    """Load `url` with requests made by `lua/SCRIPT.lua` for so long; it stops at MOST requests.
 
     items: how many a request holds; the rate counts them. options: handed to the script.
     Raises BenchError when requests failed on the way (refusals are counted, not raised).
     """
     tag = tag or f"b{secrets.token_hex(5)}"
-    given = {"key": key, "tag": tag, "seed": secrets.randbelow(2**31), **options}
-    if most is not None:
-        given["most"] = most
+    given = {"key": key, "tag": tag, "seed": secrets.randbelow(2**31), "most": MOST, **options}
     command = [
         wrk(),
         "-t1",
