@@ -7,7 +7,7 @@ from loyalty.engine.context import Context
 from loyalty.engine.programs import BEGINNING, ProgramVersion
 from loyalty.ledger.book import Book
 from loyalty.ledger.state import Head
-from loyalty.tiers.assess import on_return, promotions
+from loyalty.tiers.assess import on_return, promotions, verdict
 from loyalty.tiers.history import standing_after, tier_at
 from loyalty.tiers.model import Change, Qualifying, Standing
 from loyalty.tiers.window import metric, next_thresholds
@@ -74,10 +74,13 @@ def count_purchase(context: Context, version: ProgramVersion, book: Book, at: da
     if rows is None or not amount:
         return
     rows.append(Qualifying(at, amount))
-    standing = standing_of_head(version, head)
     history = context.history[book.account]
-    for change in promotions(version.program, version.calendar, standing, rows, at, history):
-        apply_change(context, version, book, change)
+    while True:
+        standing = standing_of_head(version, head)
+        for change in promotions(version.program, version.calendar, standing, rows, at, history):
+            apply_change(context, version, book, change)
+        if not _judge_elapsed(context, book):
+            break  # else: after a tier that was reached and lost in the past, later purchases may reach it anew
     if at >= max(row.at for row in rows):
         found = metric(version.program.tier_policy.window, version.calendar, rows, at)
         head.spend_bound, head.visits_bound, head.bound_at = _most_spend(rows, found.from_), found.visits, at
@@ -107,3 +110,15 @@ def count_return(
     change = on_return(version.program, version.calendar, standing, rows, goods, at)
     if change is not None:
         apply_change(context, version, book, change)
+        _judge_elapsed(context, book)
+
+
+def _judge_elapsed(context: Context, book: Book) -> bool:
+    """Decides each validity of a tier changed in the past that has elapsed since. Returns whether there was one."""
+    head, rows, found = book.head, context.rows[book.account], False
+    while head.tier_verdict_at is not None and head.tier_verdict_at <= book.recorded_at:
+        version = context.programs.at(head.tier_verdict_at)
+        change = verdict(version.program, version.calendar, standing_of_head(version, head), rows)
+        apply_change(context, version, book, change)
+        found = True
+    return found

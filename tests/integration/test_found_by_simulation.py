@@ -51,3 +51,15 @@ async def test_points_that_would_be_dead_at_once_are_not_added(database_url: str
         await ledger.move_clock(timedelta(days=40))
         await ledger.refused(adjust(40), InvalidRequest)
         await ledger.do(adjust(40, expires_at=START + timedelta(days=90)))
+
+
+async def test_a_tier_reached_in_the_past_and_over_since_is_not_shown_as_held(database_url: str) -> None:
+    """A late purchase promoted from a day whose validity had elapsed: the receipt told what the next look denied."""
+    policy = "window = { kind = 'rolling', months = 12 }\nvalidity_months = 1"
+    async with open_ledger(database_url, program(policy=policy), "ada") as ledger:
+        await ledger.do(purchase(100000, START))
+        receipt = await ledger.do(purchase(500000, START - timedelta(days=400)))
+        assert receipt.tier.tier == await ledger.tier() == "ordinary"
+        receipt = await ledger.do(purchase(400000, START - timedelta(days=200)))
+        assert receipt.tier.tier == await ledger.tier() == "silver", "the purchase of today reaches it anew"
+        assert (await ledger.standing()).since == START
