@@ -64,6 +64,11 @@ class Programs:
     def numbered(self, version: int) -> ProgramVersion:
         return self._by_number[version]
 
+    def in_use(self) -> list[ProgramVersion]:
+        """Without the starter program that the first real one took the place of before anything was posted."""
+        first = max((one.version for one in self.all if one.effective_from == BEGINNING), default=0)
+        return [version for version in self.all if version.version >= first]
+
     def limited(self) -> bool:
         """Whether any version has rules that count what members had of them."""
         return any(version.needs.counters for version in self.all)
@@ -71,7 +76,7 @@ class Programs:
     def one_window(self) -> bool:
         """Whether all versions count tiers over the same window of the same days."""
         windows = {
-            (version.program.tier_policy.window, version.program.time_zone.key) for version in self.all
+            (version.program.tier_policy.window, version.program.time_zone.key) for version in self.in_use()
         }
         return len(windows) <= 1
 
