@@ -15,10 +15,10 @@ from loyalty.engine.due import first_due, post_due
 from loyalty.engine.facts import ReturnFacts, to_text
 from loyalty.engine.programs import BEGINNING, ProgramVersion
 from loyalty.ledger.book import Book
-from loyalty.ledger.state import Head, Hold, Journal, OpenLot, Posting
 from loyalty.ledger.chain import GENESIS
 from loyalty.ledger.life import Life
 from loyalty.ledger.rows import PostingRow
+from loyalty.ledger.state import Head, Hold, Journal, OpenLot, Posting
 
 
 def empty_head(account: int) -> Head:
@@ -34,9 +34,7 @@ def empty_head(account: int) -> Head:
 class ReplayBook(Book):
     """A book whose postings are linked to nothing. `due` is never later than the first thing that falls due."""
 
-    def __init__(
-        self, account: int, idle_deadline: Callable[[datetime], datetime], journal: Journal
-    ) -> None:
+    def __init__(self, account: int, idle_deadline: Callable[[datetime], datetime], journal: Journal) -> None:
         super().__init__(empty_head(account), (), (), BEGINNING, idle_deadline, journal)
         self.due: datetime | None = None
 

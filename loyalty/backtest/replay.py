@@ -28,6 +28,7 @@ from loyalty.engine.facts import (
 from loyalty.engine.loading import may_change_tier
 from loyalty.engine.merge import move_estate
 from loyalty.engine.requests import SOMEBODY
+from loyalty.engine.standing import standing_of_head
 from loyalty.errors import (
     HoldEnded,
     InsufficientPoints,
@@ -39,7 +40,7 @@ from loyalty.ledger.state import Journal, UsedLot
 from loyalty.ledger.store import RequestKey
 from loyalty.rules.facts import Used
 from loyalty.rules.redeem import max_points
-from loyalty.tiers.assess import given
+from loyalty.tiers.assess import given, rows_from
 from loyalty.tiers.model import Qualifying
 from loyalty.types import (
     Adjustment,
@@ -56,6 +57,8 @@ from loyalty.types import (
 )
 
 DUE = frozenset(("expiry", "timeout", "verdict"))
+_FEW = 12
+"""Rows that are not worth sorting out."""
 
 
 class Judged(Struct, frozen=True):
@@ -228,8 +231,8 @@ class Replay:
 
     def _decide(self, book: ReplayBook, event: Event, request: Request) -> None:
         context, account = self.context, book.account
-        if account not in context.rows and may_change_tier(context, (request,), (account,)):
-            context.rows[account] = self.rows[account]
+        if may_change_tier(context, (request,), (account,)):
+            context.rows[account] = self._rows_for(book, request)
         self.sink.begin(book, event.occurred_at)
         key = ("opening", event.id or "") if event.kind == "opening" else None
         made: Request | None = request
@@ -277,7 +280,7 @@ class Replay:
                 left = max(error.facts["available"], 0)
                 self.sink.capped("adjustment", -request.points, left)
                 return msgspec.structs.replace(request, points=-left) if left else None
-            case (Capture() | Release() | Reversal()), (UnknownRedemption() | HoldEnded()):
+            case ((Capture() | Release() | Reversal()), (UnknownRedemption() | HoldEnded())):
                 return None  # its redemption was capped to nothing, and counted then
         self.sink.refused(_KINDS.get(type(request), ""), error.code)
         return None
@@ -314,13 +317,23 @@ class Replay:
             self.context.post_due(book, through)
             self._took(book, None)
 
+    def _rows_for(self, book: ReplayBook, request: Request) -> list[Qualifying]:
+        """What counts for the tier: for a purchase only what its windows can hold, since many have long histories."""
+        rows = self.rows[book.account]
+        if not isinstance(request, Purchase) or len(rows) < _FEW:
+            return rows
+        version = self.context.programs.at(request.occurred_at)
+        standing = standing_of_head(version, book.head)
+        start = rows_from(version.program, version.calendar, standing, request.occurred_at)
+        return [row for row in rows if row.at >= start]
+
     def _with_rows(self, book: ReplayBook) -> None:
         self.context.rows[book.account] = self.rows[book.account]
 
     def _took(self, book: ReplayBook, request: Request | None) -> None:
         context = self.context
         journal, account = context.journal, book.account
-        if context.rows.pop(account, None) is None:
+        if context.rows.pop(account, None) is not self.rows[account]:
             for row in journal.postings:
                 if row.qualifying_amount and row.qualifying_at is not None:
                     self.rows[account].append(Qualifying(row.qualifying_at, row.qualifying_amount))

@@ -54,12 +54,12 @@ class Side:
         self.candidate = candidate
         self.closed = dict(closed or {})
         self.beginning = BEGINNING
-        versions = sorted(recorded.all, key=lambda version: version.version)
+        versions = sorted(recorded.in_use(), key=lambda version: version.version)
         if candidate is None:
             self.versions = [witnessed(version) for version in versions]
         else:
             first = BEGINNING if start is None else start
-            before = [version for version in versions if start is not None and version.effective_from < start]
+            before = [version for version in versions if version.effective_from < first]
             number = recorded.newest + 1
             self.versions = [
                 *(witnessed(version) for version in before),
@@ -81,8 +81,8 @@ class Side:
         if event.kind == "return" and event.subject is not None:
             return found
         # A version put at that very moment may have come just after.
-        while found.newest > 1 and found.at(event.occurred_at).version > event.program_version:
-            found = self._known[found.newest - 2][1]
+        while len(found.all) > 1 and found.at(event.occurred_at).version > event.program_version:
+            found = self._known[len(found.all) - 2][1]
         return found
 
     def programs_at(self, recorded_at: datetime) -> Programs:
