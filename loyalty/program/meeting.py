@@ -5,7 +5,9 @@ Days are bits of one integer over a horizon, so that two rules meet where a sing
 
 from collections.abc import Iterable
 from datetime import date, time, timedelta
-from functools import lru_cache
+from functools import lru_cache, reduce
+from operator import or_
+from typing import Any
 
 from msgspec import Struct
 
@@ -15,8 +17,6 @@ _CYCLE_DAYS = 28 * 366
 """Weekdays and dates meet again within 28 years, also on 29 February."""
 _MOST_DAYS = 150 * 366
 _EARLIEST = date(2000, 1, 1)
-
-Part = tuple[frozenset[int] | None, frozenset[int] | None, frozenset[tuple[int, int]] | None]
 
 
 class Horizon(Struct, frozen=True):
@@ -43,7 +43,15 @@ class Horizon(Struct, frozen=True):
         when = rule.when
         if when is None or (when.weekday, when.day_of_month, when.month_day) == (None, None, None):
             return span
-        return span & _calendar_bits(self, (when.weekday, when.day_of_month, when.month_day))
+        weekdays, days, month_days = _calendar(self)
+        for wanted, known in (
+            (when.weekday, weekdays),
+            (when.day_of_month, days),
+            (when.month_day, month_days),
+        ):
+            if wanted is not None:
+                span &= reduce(or_, (known.get(one, 0) for one in wanted), 0)
+        return span
 
     def day(self, bits: int) -> date:
         """The first day among bits that are not zero."""
@@ -57,19 +65,21 @@ def _begin(rule: Rule) -> date | None:
     return date.fromordinal(max(1, rule.until_on.toordinal() - _CYCLE_DAYS))
 
 
-@lru_cache(maxsize=1024)
-def _calendar_bits(horizon: Horizon, part: Part) -> int:
-    weekdays, days, month_days = part
-    bits = bytearray(horizon.days // 8 + 1)
+@lru_cache(maxsize=4)
+def _calendar(horizon: Horizon) -> tuple[dict[Any, int], dict[Any, int], dict[Any, int]]:
+    """The horizon's days by weekday, by day of the month, and by month and day."""
+    found: tuple[dict[Any, bytearray], ...] = ({}, {}, {})
+    size = horizon.days // 8 + 1
     for number in range(horizon.days):
         day = horizon.first + timedelta(days=number)
-        if (
-            (weekdays is None or day.weekday() in weekdays)
-            and (days is None or day.day in days)
-            and (month_days is None or (day.month, day.day) in month_days)
-        ):
-            bits[number >> 3] |= 1 << (number & 7)
-    return int.from_bytes(bits, "little")
+        for table, key in zip(found, (day.weekday(), day.day, (day.month, day.day)), strict=True):
+            if key not in table:
+                table[key] = bytearray(size)
+            table[key][number >> 3] |= 1 << (number & 7)
+    weekdays, days, month_days = (
+        {key: int.from_bytes(bits, "little") for key, bits in table.items()} for table in found
+    )
+    return weekdays, days, month_days
 
 
 def _both(one: frozenset[str] | None, other: frozenset[str] | None) -> bool:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date
 from fractions import Fraction
+from itertools import chain
 
 from loyalty.program.diagnostics import Path, Report, nearest, quote
 from loyalty.program.meeting import (
@@ -20,6 +21,10 @@ from loyalty.program.plain import listed, number
 
 Placed = tuple[int, Rule]
 """A rule with its place in the file."""
+
+_MOST_LOOKS = 100_000
+"""Pairs of rules that one check compares: a file with thousands of rules on the same goods is checked in seconds,
+and what is left out then is a warning, never a refusal."""
 
 
 def check_rules(program: Program, report: Report, starts_on: date | None) -> None:
@@ -131,18 +136,22 @@ def _nothing_to_multiply(program: Program, bits: Sequence[int], report: Report) 
             by_sku[sku].append(placed)
         if not skus:
             others.append(placed)
+    looks = iter(range(_MOST_LOOKS))
     for place, rule in _placed(program, "multiplier"):
         if not bits[place] or not same_line(rule.where, None):
             continue
-        skus = rule.where and rule.where.sku
+        skus = None if rule.where is None else rule.where.sku
         near: Iterable[Placed] = (
-            [*others, *(one for sku in skus for one in by_sku[sku])] if skus else spending
+            chain(others, *(by_sku[sku] for sku in skus)) if skus is not None else spending
         )
         if not any(
-            bits[place] & bits[at]
-            and same_basket(rule.when, spend.when)
-            and same_line(rule.where, spend.where)
-            and (rule.group is None or rule.group != spend.group)
+            next(looks, None) is None
+            or (
+                bits[place] & bits[at]
+                and same_basket(rule.when, spend.when)
+                and same_line(rule.where, spend.where)
+                and (rule.group is None or rule.group != spend.group)
+            )
             for at, spend in near
         ):
             report.warning(
@@ -217,11 +226,15 @@ def worth_of(rule: Rule) -> Fraction:
 
 
 class Neighbours:
-    """Finds the rules that surely share a line with another: those that name the same thing, or nothing."""
+    """Finds the rules that surely share a line with another: those that name the same thing, or nothing.
+
+    It finds no more once it has been looked at `_MOST_LOOKS` times.
+    """
 
     def __init__(self, rules: Iterable[Placed]) -> None:
         self.everywhere: list[Placed] = []
         self.all: list[Placed] = []
+        self._looks = _MOST_LOOKS
         self._named: dict[tuple[str, str], list[Placed]] = defaultdict(list)
         for placed in rules:
             self.all.append(placed)
@@ -234,12 +247,12 @@ class Neighbours:
     def of(self, where: Selector | None) -> Iterable[Placed]:
         """In no order, and some perhaps twice."""
         keys = list(keys_of(where))
-        if not keys:
-            yield from self.all
-            return
-        yield from self.everywhere
-        for key in keys:
-            yield from self._named[key]
+        found = [self.everywhere, *(self._named[key] for key in keys)] if keys else [self.all]
+        for placed in chain.from_iterable(found):
+            if self._looks == 0:
+                return
+            self._looks -= 1
+            yield placed
 
 
 def is_dated(rule: Rule) -> bool:

@@ -22,6 +22,8 @@ from loyalty.program.plain import count, money, number, period
 _MOST_EVERY_DAY = Fraction(1, 5)
 _MOST_ON_A_DAY = Fraction(1, 2)
 """Shares of the spend that points may be worth before somebody should look: retail programs give 1 to 5 %."""
+_MOST_TOGETHER = 20
+"""Rules that one scenario combines."""
 
 
 def check_terms(program: Program, report: Report) -> None:
@@ -264,6 +266,8 @@ def _scenario(
     bits = days.of_rule(anchor[1])
     groups = {anchor[1].group} - {None}
     for place, rule in sorted(near.of(anchor[1].where), key=lambda placed: -worth_of(placed[1])):
+        if len(chosen) == _MOST_TOGETHER:
+            break
         if rule.group in groups or any(place == other for other, _ in chosen):
             continue
         if not bits & days.of_rule(rule):
