@@ -32,7 +32,7 @@ Quantity = int | Decimal | Fraction
 """Units of goods. Clients send integers and decimals; the kept part of a partly returned line may be a fraction."""
 
 
-class PurchaseLine(Struct, frozen=True, forbid_unknown_fields=True):
+class PurchaseLine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One line of a basket. `amount` is the line's total after discounts; `quantity` may have a fraction or be zero."""
 
     sku: Text
@@ -44,7 +44,7 @@ class PurchaseLine(Struct, frozen=True, forbid_unknown_fields=True):
     tags: Annotated[tuple[Text, ...], Meta(max_length=50)] = ()
 
 
-class PurchaseRedemption(Struct, frozen=True, forbid_unknown_fields=True):
+class PurchaseRedemption(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Points redeemed on the basket itself, or the hold of this id captured: exactly one of `points` and `amount`."""
 
     redemption_id: RequestId
@@ -52,7 +52,9 @@ class PurchaseRedemption(Struct, frozen=True, forbid_unknown_fields=True):
     amount: Annotated[int, Meta(ge=1, le=MAX_AMOUNT)] | None = None
 
 
-class Purchase(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="purchase"):
+class Purchase(
+    Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="purchase"
+):
     """A basket that a member paid for."""
 
     purchase_id: RequestId
@@ -65,7 +67,7 @@ class Purchase(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"
     redemption: PurchaseRedemption | None = None
 
 
-class ReturnLine(Struct, frozen=True, forbid_unknown_fields=True):
+class ReturnLine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Part of a purchase's line that comes back, by quantity, by amount, or both."""
 
     line: Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -73,7 +75,7 @@ class ReturnLine(Struct, frozen=True, forbid_unknown_fields=True):
     amount: Amount | None = None
 
 
-class Return(Struct, frozen=True, forbid_unknown_fields=True):
+class Return(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Goods of a known purchase come back. `lines` None: all that is left of it."""
 
     return_id: RequestId
@@ -82,7 +84,7 @@ class Return(Struct, frozen=True, forbid_unknown_fields=True):
     lines: tuple[ReturnLine, ...] | None = None
 
 
-class UnlinkedReturn(Struct, frozen=True, forbid_unknown_fields=True):
+class UnlinkedReturn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Goods come back without a known purchase."""
 
     return_id: RequestId

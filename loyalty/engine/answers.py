@@ -1,6 +1,7 @@
 """What the engine answers, as values. Encoded once, stored with the posting, and given again byte for byte."""
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
@@ -9,7 +10,7 @@ from msgspec.json import Encoder
 from loyalty.program.model import Benefits
 from loyalty.rules.award import Explained
 from loyalty.rules.facts import Facts
-from loyalty.types import PurchaseLine, PurchaseRedemption
+from loyalty.types import PurchaseRedemption
 
 encode = Encoder(order=None).encode
 
@@ -192,6 +193,18 @@ class PurchasePage(Struct, frozen=True):
     next_cursor: str | None
 
 
+class RecordedLine(Struct, frozen=True):
+    """A line as it was recorded, with everything that was left out of the request filled in."""
+
+    line: int
+    sku: str
+    quantity: int | Decimal
+    amount: int
+    list_amount: int | None
+    category: str | None
+    tags: tuple[str, ...]
+
+
 class PurchaseRecord(Struct, frozen=True):
     """What was recorded of a purchase: as it was sent (lines numbered), what it was judged by, and its receipts.
 
@@ -205,7 +218,7 @@ class PurchaseRecord(Struct, frozen=True):
     channel: str
     store: str | None
     terminal: str | None
-    lines: tuple[PurchaseLine, ...]
+    lines: list[RecordedLine]
     redemption: PurchaseRedemption | None
     total_amount: int
     program_version: int

@@ -22,6 +22,7 @@ from loyalty.engine.answers import (
     PurchaseSummary,
     QualifyingAnswer,
     Receipt,
+    RecordedLine,
     RedemptionRecord,
     ReturnReceipt,
     TierPeriod,
@@ -275,7 +276,18 @@ async def purchase(engine: "Engine", purchase_id: str) -> PurchaseRecord:
         channel=bought.channel,
         store=bought.store,
         terminal=bought.terminal,
-        lines=bought.lines,
+        lines=[
+            RecordedLine(
+                line.line or place,
+                line.sku,
+                line.quantity,
+                line.amount,
+                line.list_amount,
+                line.category,
+                line.tags,
+            )
+            for place, line in enumerate(bought.lines, 1)
+        ],
         redemption=bought.redemption,
         total_amount=facts.total_amount,
         program_version=row["program_version"],

@@ -6,7 +6,7 @@ create or replace function lock_accounts(
     p_shard smallint, p_accounts bigint[], p_loaded bigint[], p_kinds posting_kind[], p_ids text[], p_counters boolean,
     out now timestamptz, out program_version integer, out heads locked_head[], out lots open_lot_row[],
     out holds hold_row[], out hold_uses used_lot[], out counters counter_row[], out recorded found_request[]
-) language plpgsql volatile set search_path = loyalty, pg_temp as $$
+) language plpgsql volatile set search_path = loyalty, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
     v_loaded bigint[];

@@ -7,6 +7,7 @@ with owner as (
 select p.kind::text, p.id, p.occurred_at, p.recorded_at, p.facts, p.answer
 from owner o
 cross join lateral family(o.shard, array[o.account]) f
-join posting p on p.shard = f.shard and p.account = f.account
-where p.subject = $3
+cross join lateral (
+    select * from posting p where p.shard = f.shard and p.account = f.account and p.subject = $3 offset 0
+) p
 order by p.recorded_at, p.number

@@ -8,10 +8,15 @@ with wanted as (
 select w.owner, p.account, p.number, p.kind, p.id, p.subject, p.occurred_at, p.recorded_at, p.program_version,
        p.qualifying_amount, p.fingerprint, p.facts, p.answer
 from wanted w
-join posting p on p.shard = w.shard and p.account = w.account and p.id = w.id and p.kind in ('purchase', 'redemption')
+cross join lateral (
+    select * from posting p where p.shard = w.shard and p.id = w.id and p.kind in ('purchase', 'redemption') offset 0
+) p
+where p.account = w.account
 union
 select w.owner, p.account, p.number, p.kind, p.id, p.subject, p.occurred_at, p.recorded_at, p.program_version,
        p.qualifying_amount, p.fingerprint, p.facts, p.answer
 from wanted w
-join posting p on p.shard = w.shard and p.account = w.account and p.subject = w.id
+cross join lateral (
+    select * from posting p where p.shard = w.shard and p.account = w.account and p.subject = w.id offset 0
+) p
 order by recorded_at, number
