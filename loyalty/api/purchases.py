@@ -1,7 +1,9 @@
 """Purchases: record, read, quote; and the returns that name one."""
 
+from typing import Annotated
+
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from loyalty.api import examples
 from loyalty.api.auth import SHOPS, STAFF
@@ -11,9 +13,11 @@ from loyalty.api.reply import Reply, created, reply
 from loyalty.engine.answers import Explanation, PurchaseRecord, Quote, Receipt, ReturnReceipt
 from loyalty.engine.validate import validate
 from loyalty.errors import (
+    FieldError,
     FutureTime,
     IdConflict,
     InsufficientPoints,
+    InvalidRequest,
     MemberBlocked,
     RedemptionNotAllowed,
     ReturnExceedsPurchase,
@@ -21,6 +25,7 @@ from loyalty.errors import (
     UnknownMember,
     UnknownPurchase,
 )
+from loyalty.rules.words import Audience, languages
 from loyalty.types import Instant, Purchase, RequestId, Return, ReturnLine
 
 _REDEEMING = (InsufficientPoints, RedemptionNotAllowed, MemberBlocked)
@@ -34,6 +39,8 @@ class ReturnBody(Struct, frozen=True, forbid_unknown_fields=True):
     occurred_at: Instant
     lines: tuple[ReturnLine, ...] | None = None
 
+
+Language = Annotated[str, Meta(extra_json_schema={"enum": list(languages())})]
 
 _purchase = msgspec.json.Decoder(Purchase)
 _return = msgspec.json.Decoder(ReturnBody)
@@ -74,9 +81,14 @@ async def read_purchase(request: Call) -> Reply:
 
 
 class ExplainQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    """`verify`: make the recorded decision again from its recorded facts, and compare."""
+    """`verify`: make the recorded decision again from its recorded facts, and compare.
+
+    `words`: say it in sentences too, for the member or for the shop's staff, in `language`.
+    """
 
     verify: bool = False
+    words: Audience | None = None
+    language: Language = "en"
 
 
 @call(
@@ -89,10 +101,18 @@ class ExplainQuery(Struct, frozen=True, forbid_unknown_fields=True):
     problems=(UnknownPurchase,),
 )
 async def explain_purchase(request: Call) -> Reply:
-    """Explain a purchase: each point with its rule and line, and the facts that it was judged by."""
+    """Explain a purchase: each point with its rule and line, and the facts that it was judged by.
+
+    With `words` also in sentences, as they were true when the purchase was recorded; returns are not in it.
+    """
     wanted = read_query(request, ExplainQuery)
+    if wanted.language not in languages():
+        message = "should be one of " + ", ".join(languages())
+        raise InvalidRequest(f"language: {message}", errors=[FieldError("language", message)])
     purchase_id = id_in_path(request, "purchase_id")
-    return reply(await context(request).engine.explanation(purchase_id, wanted.verify))
+    return reply(
+        await context(request).engine.explanation(purchase_id, wanted.verify, wanted.words, wanted.language)
+    )
 
 
 @call("GET", "/v1/purchases/batch", roles=STAFF, tag="Purchases", answers={200: PurchaseRecord}, listed=False)

@@ -233,7 +233,7 @@ class PurchaseRecord(Struct, frozen=True):
 
 class Explanation(Struct, frozen=True, omit_defaults=True):
     """Why a purchase earned what it did. `verified`, where asked for: the recorded decision was made again from its
-    recorded facts, and gave the same."""
+    recorded facts, and gave the same. `words`, where asked for: the same in sentences."""
 
     purchase_id: str
     program_version: int
@@ -242,6 +242,7 @@ class Explanation(Struct, frozen=True, omit_defaults=True):
     explain: list[Explained]
     rounding: str
     verified: bool | None = None
+    words: list[str] | None = None
 
 
 class RedemptionRecord(Struct, frozen=True, omit_defaults=True):

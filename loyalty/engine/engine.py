@@ -17,6 +17,7 @@ from loyalty.engine.past_due import Counts, Progress
 from loyalty.engine.programs import Programs, ProgramVersion, ensure_program, load_programs, put_program
 from loyalty.errors import Internal, LoyaltyError
 from loyalty.ledger import store
+from loyalty.rules.words import Audience
 from loyalty.types import Purchase, Request, Return
 
 UPLOAD_CHUNK = 250
@@ -132,9 +133,18 @@ class Engine:
         """What was recorded of a purchase, its returns, and the explanation of every point."""
         return await reads.purchase(self, purchase_id)
 
-    async def explanation(self, purchase_id: str, verify: bool = False) -> Struct:
-        """Why a purchase earned what it did; with `verify`, the decision is made again and compared."""
-        return await reads.explanation(self, purchase_id, verify)
+    async def explanation(
+        self,
+        purchase_id: str,
+        verify: bool = False,
+        words: Audience | None = None,
+        language: str = "en",
+    ) -> Struct:
+        """Why a purchase earned what it did; with `verify`, the decision is made again and compared.
+
+        With `words` also in sentences for the member or for staff.
+        """
+        return await reads.explanation(self, purchase_id, verify, words, language)
 
     async def redemption(self, redemption_id: str) -> Struct:
         """A redemption as it stands: held, captured, released or timed out, and what was reversed."""

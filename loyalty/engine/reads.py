@@ -50,6 +50,7 @@ from loyalty.ledger.state import NEVER
 from loyalty.members.identity import parse_reference
 from loyalty.rules.award import explain, rounding_text
 from loyalty.rules.redeem import amount_for_points
+from loyalty.rules.words import Audience, in_words
 from loyalty.tiers.history import timeline
 from loyalty.tiers.model import Change
 from loyalty.tiers.window import progress
@@ -301,8 +302,13 @@ async def purchase(engine: "Engine", purchase_id: str) -> PurchaseRecord:
     )
 
 
-async def explanation(engine: "Engine", purchase_id: str, verify: bool) -> Explanation:
-    """Why a purchase earned what it did; with `verify`, the decision is made again and compared."""
+async def explanation(
+    engine: "Engine", purchase_id: str, verify: bool, words: Audience | None = None, language: str = "en"
+) -> Explanation:
+    """Why a purchase earned what it did; with `verify`, the decision is made again and compared.
+
+    `words`: also in sentences for the member or for staff, in one of `languages()`.
+    """
     async with engine.pool.acquire() as connection:
         row = await connection.fetchrow(query("posting_by_id"), "purchase", purchase_id)
     if row is None:
@@ -330,6 +336,11 @@ async def explanation(engine: "Engine", purchase_id: str, verify: bool) -> Expla
         receipt.explain,
         receipt.rounding,
         verified,
+        None
+        if words is None
+        else in_words(
+            programs.numbered(row["program_version"]).program, receipt.explain, facts.judged, language, words
+        ),
     )
 
 
