@@ -224,9 +224,12 @@ class Account:
     def head_row(self) -> HeadRow:
         """The account's head as it is to be stored. `due_at` stays where it is while it is a sound bound."""
         head = self.head
+        # A first activity long ago ends idle points, also those that are not loaded here: the bound is never late.
+        idle_end = None if head.loaded else self.idle_end()
         exact = min(
             (at for at in (
                 self.next_expiry(),
+                idle_end if idle_end is not None and idle_end <= self.recorded_at else None,
                 min((hold.until for hold in self.holds.values()), default=None),
                 head.tier_verdict_at,
             ) if at is not None),

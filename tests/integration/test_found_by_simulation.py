@@ -63,3 +63,12 @@ async def test_a_tier_reached_in_the_past_and_over_since_is_not_shown_as_held(da
         receipt = await ledger.do(purchase(400000, START - timedelta(days=200)))
         assert receipt.tier.tier == await ledger.tier() == "silver", "the purchase of today reaches it anew"
         assert (await ledger.standing()).since == START
+
+
+async def test_idle_points_that_a_first_activity_long_ago_ends_are_due(database_url: str) -> None:
+    """The bound of what is due did not know of them, as a purchase does not load an account's lots."""
+    async with open_ledger(database_url, program(expiry("inactivity", days=20)), "ada") as ledger:
+        await ledger.do(adjust(40))
+        await ledger.do(purchase(10000, START - timedelta(days=50)))
+        assert (await ledger.do(purchase(0))).balance.balance == 0
+        assert await ledger.entries() == [("adjust", 40), ("earn", 100), ("expire", -100), ("expire", -40)]
