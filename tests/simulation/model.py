@@ -99,8 +99,8 @@ class Model:
 
     def enrol(self, enrolment: Enrolment) -> None:
         member_id = enrolment.member_id or ""
-        account = Account(member_id, enrolment.enrolled_at or self.now, enrolment.birthday, self.version_at)
-        account.by_number = lambda n: self.programs[n - 1][1]
+        enrolled_at = enrolment.enrolled_at or self.now
+        account = Account(member_id, enrolled_at, enrolment.birthday, self.version_at, self.programs)
         self.members[member_id] = account
         self.names[member_id] = member_id
         for scheme in ("phone", "card", "email", "ext"):
@@ -234,7 +234,7 @@ class Model:
         repaid, pending, lots = self.earn(account, request, program, award.points)
         self.charge(account, program, facts, {}, award.charges)
         account.purchases += 1
-        account.count(program, request.occurred_at, floor(award.base))
+        account.count(program, request.occurred_at, floor(award.base), self.now)
         after = account.current(program).tier
         explain = [
             (rule, line, exact_text(part)) for rule, parts in award.shares.items() for line, part in parts.items()
@@ -388,7 +388,8 @@ class Model:
             if points > known.points:
                 raise Refused("insufficient-points", available=known.points, missing=points - known.points)
             redeemed = known
-            account.begin(request.occurred_at, self.now, redemption_id=known.redemption_id)
+            account.begin(self.now, self.now, redemption_id=known.redemption_id)
+            account.activity(self.now)
             redeemed.repaid_in_basket = self.capture_hold(known, points, worth)
             redeemed.ending = ("captured", points)
             redeemed.ended_answer = self.ended(known, "captured", points, worth)
@@ -501,13 +502,14 @@ class Model:
             account.take(-request.points, self.now)
             account.enter("adjust", request.points)
         else:
-            if request.expires_at is not None and request.expires_at <= self.now:
+            expires_at, idle = life(program, self.now)
+            if request.expires_at is not None:
+                expires_at, idle = request.expires_at, False
+            lot = Lot(len(account.lots) + 1, request.points, self.now, self.now, expires_at, idle, None)
+            if account.end(lot) <= self.now:
                 raise Refused("invalid-request")
             account.begin(self.now, self.now, adjustment_id=request.adjustment_id)
             account.enter("adjust", request.points)
-            lot = self.new_lot(account, program, request.points, self.now, self.now)
-            if request.expires_at is not None:
-                lot.idle, lot.expires_at = False, request.expires_at
             account.grant(lot, self.now)
         return {
             "adjustment_id": request.adjustment_id,
@@ -532,7 +534,7 @@ class Model:
         amounts, quantities = dict(bought.amount_back), dict(bought.quantity_back)
         asked = request.lines
         if asked is None:
-            if bought.gone:
+            if all(amounts[n] == one.amount and quantities[n] == one.quantity for n, one in bought.lines.items()):
                 raise Refused("return-exceeds-purchase")
             for n, line in bought.lines.items():
                 amounts[n], quantities[n] = line.amount, Fraction(line.quantity)
@@ -590,6 +592,7 @@ class Model:
             )
             if change is not None:
                 account.change(today, change)
+                account.judge(self.now)
         if whole and not bought.gone:
             account.purchases -= 1
         bought.gone = whole
@@ -667,6 +670,7 @@ class Model:
             change = tiers.on_return(program, account.current(program), account.rows, row, request.occurred_at)
             if change is not None:
                 account.change(program, change)
+                account.judge(self.now)
         after = account.current(program).tier
         return {
             "return_id": request.return_id,

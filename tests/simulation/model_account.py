@@ -84,9 +84,16 @@ def life(program: Program, start: datetime) -> tuple[datetime | None, bool]:
 
 
 class Account:
-    def __init__(self, member_id: str, enrolled_at: datetime, birthday: date | None, versions: Versions) -> None:
+    def __init__(
+        self,
+        member_id: str,
+        enrolled_at: datetime,
+        birthday: date | None,
+        versions: Versions,
+        programs: list[tuple[datetime, Program]],
+    ) -> None:
         self.member_id, self.enrolled_at, self.birthday = member_id, enrolled_at, birthday
-        self.versions = versions
+        self.versions, self.programs = versions, programs
         self.blocked = False
         self.lots: list[Lot] = []
         self.holds: list[Redeemed] = []
@@ -108,16 +115,14 @@ class Account:
         at = self.active_at
         if at is None:
             return NEVER
-        number, program = self.versions(at)
-        while not isinstance(program.points.expiry, ExpireInactivity):
-            number -= 1
-            if number < 1:
-                return NEVER
-            program = self.by_number(number)
+        idle = [(since, n) for n, (since, one) in enumerate(self.programs) if one.points.expiry.__class__ is ExpireInactivity]
+        if not idle:
+            return NEVER
+        _, n = max((one for one in idle if one[0] <= at), default=min(idle))
+        program = self.programs[n][1]
+        assert isinstance(program.points.expiry, ExpireInactivity)
         end = calendar_of(program.time_zone).add(at, program.points.expiry.period)
         return NEVER if end >= END_OF_TIME else end
-
-    by_number: Callable[[int], Program]
 
     def end(self, lot: Lot) -> datetime:
         if lot.idle:
@@ -147,31 +152,35 @@ class Account:
 
     # -- moves -----------------------------------------------------------------------------------------------------
 
-    def begin(self, occurred_at: datetime, now: datetime, **ids: str) -> None:
-        self.posting = {"occurred_at": occurred_at, "recorded_at": now, **ids}
+    def begin(self, occurred_at: datetime, now: datetime | None, **ids: str) -> None:
+        """A posting; when what is due is recorded depends on who looks first."""
+        self.posting = {"occurred_at": occurred_at, **ids} | ({"recorded_at": now} if now else {})
 
-    def enter(self, kind: str, points: int, at: datetime | None = None) -> None:
-        """An entry of the posting under way: one of each kind, and one expiry of each instant at which points died."""
+    def enter(self, kind: str, points: int, at: datetime | None = None, end: datetime | None = None) -> None:
+        """An entry of the posting under way: one of each kind, and one expiry for each end that lots had."""
         if not points:
             return
-        at = at or self.posting["occurred_at"]
-        for entry in self.entries[-5:]:
-            if entry["posting"] is self.posting and entry["kind"] == kind and entry["at"] == at:
+        for entry in self.entries[-20:]:
+            if entry["posting"] is self.posting and entry["kind"] == kind and entry["end"] == end:
                 entry["points"] += points
                 return
-        self.entries.append({"posting": self.posting, "kind": kind, "points": points, "at": at})
+        at = at or self.posting["occurred_at"]
+        self.entries.append({"posting": self.posting, "kind": kind, "points": points, "at": at, "end": end})
 
     def activity(self, at: datetime) -> None:
         self.active_at = at if self.active_at is None else max(at, self.active_at)
 
-    def grant(self, lot: Lot, now: datetime) -> int:
-        """Points come in: debt is paid first, then what is dead already expires. Returns the debt repaid."""
+    def grant(self, lot: Lot, now: datetime, end: datetime | None = None) -> int:
+        """Points come in: debt is paid first, then what is dead already expires. Returns the debt repaid.
+
+        end: when the points had died before they were given back.
+        """
         self.lots.append(lot)
         repaid = min(self.debt, lot.left)
         self.debt -= repaid
         lot.left -= repaid
         if self.end(lot) <= now:
-            self.enter("expire", -lot.left, self.end(lot))
+            self.enter("expire", -lot.left, self.end(lot), end or self.end(lot))
             lot.left = 0
         return repaid
 
@@ -207,7 +216,7 @@ class Account:
             back = Lot(
                 len(self.lots) + 1, part, lot.earned_at, lot.spendable_from, expires_at, idle, lot.purchase_id
             )
-            repaid += self.grant(back, at)
+            repaid += self.grant(back, at, lot.expires_at)
         assert not points
         return repaid
 
@@ -244,22 +253,20 @@ class Account:
             due = [one for one in due if one[0] <= now]
             if not due:
                 return
-            at, what, _, hold = min(due, key=lambda one: one[:2])
+            at, what, _, hold = min(due, key=lambda one: one[:3])
             if what == 0:
-                self.begin(at, now, redemption_id=hold.redemption_id)
+                self.begin(at, None, redemption_id=hold.redemption_id)
                 hold.ending = ("timed_out", None)
                 self.holds.remove(hold)
                 self.give_back(hold.uses, 0, hold.points, at)
             elif what == 1:
-                self.begin(at, now)
+                self.begin(at, None)
                 self.enter("expire", -sum(lot.left for lot in self.lots if self.end(lot) == at))
                 for lot in self.lots:
                     if self.end(lot) == at:
                         lot.left = 0
             else:
-                assert self.standing is not None
-                program = self.versions(at)[1]
-                self.change(program, tiers.verdict(program, self.standing, self.rows))
+                self.judge(at)
 
     # -- the tier --------------------------------------------------------------------------------------------------
 
@@ -270,13 +277,25 @@ class Account:
     def current(self, program: Program) -> tiers.Standing:
         return self.standing or tiers.Standing(program.tiers[0].id, self.enrolled_at)
 
-    def count(self, program: Program, at: datetime, amount: int) -> None:
-        """A purchase counts for the tier, and may promote."""
-        if amount:
-            self.rows.append(tiers.Row(at, amount))
-        standing = self.current(program)
-        for change in tiers.promotions(program, standing, self.changes, self.rows, at):
-            self.change(program, change)
+    def count(self, program: Program, at: datetime, amount: int, now: datetime) -> None:
+        """A purchase counts for the tier, and may promote. What was reached in the past may have ended since."""
+        if not amount:
+            return
+        self.rows.append(tiers.Row(at, amount))
+        while True:
+            for change in tiers.promotions(program, self.current(program), self.changes, self.rows, at):
+                self.change(program, change)
+            if not self.judge(now):
+                return
+
+    def judge(self, now: datetime) -> bool:
+        """Each elapsed validity is decided in turn. Returns whether there was one."""
+        judged = False
+        while self.standing is not None and self.standing.verdict_at is not None and self.standing.verdict_at <= now:
+            program = self.versions(self.standing.verdict_at)[1]
+            self.change(program, tiers.verdict(program, self.standing, self.rows))
+            judged = True
+        return judged
 
     # -- reads -----------------------------------------------------------------------------------------------------
 

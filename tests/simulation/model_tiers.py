@@ -110,13 +110,9 @@ def verdict_time(calendar: Calendar, end: datetime, grace_days: int) -> datetime
     return calendar.day_start(shift_days(calendar.day(end), grace_days))
 
 
-def change_to(
-    program: Program, n: int, at: datetime, reason: str, day: date, ground_at: datetime | None
-) -> Change:
+def change_to(program: Program, n: int, at: datetime, reason: str, day: date, ground_at: datetime) -> Change:
     tier = program.tiers[n].id
-    if n == 0:
-        return Change(at, tier, reason, at)
-    end, verdict_at = validity(program, day)
+    end, verdict_at = validity(program, day) if n else (None, None)
     return Change(at, tier, reason, at, end, verdict_at, ground_at)
 
 
@@ -137,11 +133,19 @@ def after(program: Program, standing: Standing, change: Change) -> Standing:
 def promotions(
     program: Program, standing: Standing, changes: list[Change], rows: list[Row], added_at: datetime
 ) -> list[Change]:
-    """What a purchase at `added_at`, already in `rows`, brings: at each row from then on at which a window is enough."""
+    """What a purchase at `added_at`, already in `rows`, brings: at each row from then on whose window holds it.
+
+    What was decided stays: nothing starts before the last decision, and what would have changed the window of that
+    decision counts from it on.
+    """
     first = max(added_at, standing.judged_at or added_at)
     found: list[Change] = []
     for at in sorted({first, *(row.at for row in rows if row.at > first)}):
+        if at > first and window_start(program, at) > added_at:
+            continue
         n = qualified(program, rows, at)
+        if at == first and first > added_at and standing.ground_at is not None and added_at <= standing.ground_at:
+            n = max(n, qualified(program, rows, standing.ground_at))
         if n > rank(program, tier_at(program, [*changes, *found], at)):
             day = calendar_of(program.time_zone).day(at)
             found.append(change_to(program, n, at, "promotion", day, at))
@@ -156,24 +160,22 @@ def verdict(program: Program, standing: Standing, rows: list[Row]) -> Change:
     last, at = calendar.day(end), standing.verdict_at
     n, earned = rank(program, standing.tier), qualified(program, rows, end)
     if earned >= n or program.tier_policy.downgrade == "never":
-        ground = end if earned >= n else None
-        return replace(change_to(program, n, at, "renewal", last, ground), since=standing.since)
+        return replace(change_to(program, n, at, "renewal", last, end), since=standing.since)
     to = n - 1 if program.tier_policy.downgrade == "one_step" else earned
-    return change_to(program, to, at, "review", last, end if earned >= to else None)
+    return change_to(program, to, at, "review", last, end)
 
 
 def on_return(
     program: Program, standing: Standing, rows: list[Row], goods: Row, occurred_at: datetime
 ) -> Change | None:
     """The fall at once, if the window that justified the tier no longer does without these goods."""
-    if program.tier_policy.on_return != "immediate" or standing.ground_at is None:
+    n, ground_at = rank(program, standing.tier), standing.ground_at
+    if program.tier_policy.on_return != "immediate" or ground_at is None or n == 0:
         return None
-    n, at = rank(program, standing.tier), max(occurred_at, standing.since)
-    with_goods = [*rows, Row(goods.at, -goods.amount)]
-    without = qualified(program, rows, standing.ground_at)
-    now = qualified(program, rows, at)
-    if n == 0 or qualified(program, with_goods, standing.ground_at) < n or max(without, now) >= n:
+    at = max(occurred_at, standing.since, standing.judged_at or occurred_at)
+    if qualified(program, [*rows, Row(goods.at, -goods.amount)], ground_at) < n:
         return None
-    to = max(without, now)
-    day = calendar_of(program.time_zone).day(at)
-    return change_to(program, to, at, "return", day, at if now >= without else standing.ground_at)
+    to = max(qualified(program, rows, ground_at), qualified(program, rows, at))
+    if to >= n:
+        return None
+    return change_to(program, to, at, "return", calendar_of(program.time_zone).day(at), ground_at)

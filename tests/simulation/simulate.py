@@ -345,12 +345,12 @@ async def a_run(databases: Databases, audits: bool = True) -> AsyncIterator[Run]
 
 
 async def run_seed(
-    databases: Databases, seed: int, count: int, until: float, audits: bool = True
+    databases: Databases, seed: int, count: int, until: float, audits: bool = True, mixed: bool = False
 ) -> tuple[int, Counter[str], list[Step], Difference | None]:
     """Runs one seed for `count` steps, or until the time is over; the difference that ended it, if any."""
     steps: list[Step] = []
     async with a_run(databases, audits) as run:
-        world = World(seed)
+        world = World(seed, mixed=mixed)
         try:
             for step in world.first():
                 steps.append(step)
@@ -464,6 +464,7 @@ async def simulate(
     stride: int = 1,
     shrinking: float = 60,
     keep_going: bool = False,
+    mixed: bool = False,
     say: Callable[[str], None] = print,
 ) -> Tally:
     """Runs seed after seed until the time is over; stops at the first difference unless told to go on."""
@@ -476,7 +477,7 @@ async def simulate(
             seed = first_seed
             while time.monotonic() < until and (seeds is None or tally.seeds < seeds):
                 began = time.monotonic()
-                done, kinds, steps, difference = await run_seed(databases, seed, count, until)
+                done, kinds, steps, difference = await run_seed(databases, seed, count, until, mixed=mixed)
                 tally.steps += done
                 tally.seeds += 1
                 tally.kinds += kinds
@@ -507,6 +508,7 @@ def _process(args: argparse.Namespace, place: int) -> Tally:
             args.processes,
             args.shrink,
             args.keep_going,
+            args.mixed,
             lambda text: print(text, flush=True),
         )
     )
@@ -521,6 +523,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--postgres", help="URL of a Postgres whose user may create databases")
     parser.add_argument("--shrink", type=float, default=60, help="seconds to spend on shrinking a failure")
+    parser.add_argument("--mixed", action="store_true", help="let idle and dated points meet in one account")
     parser.add_argument("--keep-going", action="store_true")
     parser.add_argument("--kinds", action="store_true", help="print how often what happened")
     parser.add_argument("--replay", type=Path)

@@ -35,9 +35,9 @@ RECENT = 40
 class World:
     """Draws steps. Reads the model to aim well (points that are there), never to change it."""
 
-    def __init__(self, seed: int, model: Model | None = None, members: int = 24) -> None:
+    def __init__(self, seed: int, model: Model | None = None, members: int = 40, mixed: bool = False) -> None:
         self.rng = Random(seed)
-        self.family = Family(self.rng)
+        self.family = Family(self.rng, mixed)
         self.model = model
         self.now = START
         self.planned_members = members
@@ -69,12 +69,12 @@ class World:
             return SetStatus(self.now, rng.choice(self.members), rng.choice(("blocked", "active", "active")))
         if dice < 0.10:
             return PostDue(self.now, rng.random() < 0.4)
-        if dice < 0.28:
+        if dice < 0.30:
             return Look(self.now, rng.choice(self.members))
-        if dice < 0.62:
+        if dice < 0.55:
             return Submit(self.now, (self.request(),), False)
-        count = rng.choice((2, 5, 10, 20, 40, 60))
-        crowd = rng.sample(self.members, min(len(self.members), rng.choice((1, 4, 30))))
+        count = rng.choice((2, 5, 20, 50, 100, 200))
+        crowd = rng.sample(self.members, min(len(self.members), rng.choice((1, 4, 40))))
         return Submit(self.now, self.batch(count, crowd), True)
 
     def tick(self) -> None:
@@ -328,7 +328,10 @@ class World:
         rng = self.rng
         expires_at = None
         points = rng.choice((rng.randrange(1, 500), -rng.randrange(1, 200)))
-        if points > 0 and rng.random() < 0.3:
+        known = self.model.members.get(member) if self.model else None
+        if self.family.idle_alone and (known is None or known.active_at is None):
+            points = -abs(points)  # a first purchase, long ago, would end them in the middle of a batch
+        if points > 0 and rng.random() < 0.3 and not self.family.idle_alone:
             expires_at = self.now + timedelta(days=rng.randrange(1, 200))
         return Adjustment(self.id("a"), self.name_of(member), points, "goodwill", expires_at)
 
