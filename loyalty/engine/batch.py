@@ -186,8 +186,10 @@ def _meaning(error: Exception, items: int) -> _Then:
 
 
 def _set(items: Sequence[Item], outcome: Answer | LoyaltyError) -> None:
+    """For those without an outcome yet: what was recorded before, or committed in another shard, stays answered."""
     for item in items:
-        item.outcome = outcome
+        if item.outcome is None:
+            item.outcome = outcome
 
 
 def _fail(items: Sequence[Item], error: Exception) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import asyncpg
 
 from loyalty.db.connect import connect_owner
+from loyalty.engine.answers import Answer
 from loyalty.engine.engine import Engine
 from loyalty.errors import IdConflict, LoyaltyError, Overloaded
 from tests.builders import (
@@ -38,6 +39,24 @@ async def test_a_request_that_waits_past_its_time_is_told_to_come_again(database
             await owner.close()
             await impatient.close()
         assert await ledger.entries() == [("earn", 10), ("redeem", -3)]
+
+
+async def test_a_neighbour_that_waits_in_vain_takes_no_recorded_answer_away(database_url: str) -> None:
+    async with open_ledger(database_url, program(), "ada", "bob") as ledger:
+        first = await ledger.do(purchase(1000, id="p"))
+        impatient = await _impatient(ledger)
+        owner = await connect_owner(database_url)
+        try:
+            async with owner.transaction():
+                await owner.execute("select from account where account = 2 for update")
+                requests = [purchase(1000, id="p"), purchase(1000, member="bob", id="q")]
+                again, overloaded = await impatient.submit_many(requests)
+                assert isinstance(again, Answer)
+                assert (again.replayed, again.body) == (True, first.body)
+                assert isinstance(overloaded, Overloaded)
+        finally:
+            await owner.close()
+            await impatient.close()
 
 
 async def _impatient(ledger: Ledger) -> Engine:
