@@ -53,9 +53,9 @@ class Horizon(Struct, frozen=True):
                 span &= reduce(or_, (known.get(one, 0) for one in wanted), 0)
         return span
 
-    def day(self, bits: int) -> date:
-        """The first day among bits that are not zero."""
-        return self.first + timedelta(days=(bits & -bits).bit_length() - 1)
+    def day(self, bits: int, last: bool = False) -> date:
+        """The first day among bits that are not zero, or the last."""
+        return self.first + timedelta(days=(bits if last else bits & -bits).bit_length() - 1)
 
 
 def _begin(rule: Rule) -> date | None:

@@ -281,9 +281,13 @@ def _piling_up(program: Program, days: Horizon, bits: Sequence[int], report: Rep
                     break
         if met:
             at, other = min(met)
-            # Without dates of their own the first day would be one of long ago.
-            run = any((rule.from_on, rule.until_on, other.from_on, other.until_on))
-            on = f"on {days.day(bits[place] & bits[at])}" if run else "there are days on which"
+            common = bits[place] & bits[at]
+            if rule.from_on or other.from_on:
+                on = f"on {days.day(common)}"
+            elif rule.until_on or other.until_on:
+                on = f"on {days.day(common, last=True)}"
+            else:
+                on = "there are days on which"  # the first would be one of long ago
             more = f" (and {len(met) - 1:,} more)" if len(met) > 1 else ""
             together = _together(program, rule, other)
             report.warning(

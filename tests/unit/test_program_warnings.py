@@ -110,6 +110,13 @@ PILES = {
         "rules.week.factor",
         'on 2026-11-11 this and "r" give x3',
     ),
+    "two doubles of which one ends": (
+        BASE
+        + rule("day", when="{ day_of_month = 11 }")
+        + rule("r", when="{ month_day = '11-11' }", until="2027-01-01"),
+        "rules.r.factor",
+        'on 2026-11-11 this and "day" give x3',
+    ),
     "two doubles that compound": (
         '[points]\nmultipliers = "compound"\n'
         + BASE
