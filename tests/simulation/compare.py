@@ -17,7 +17,7 @@ def differences(expected: dict[str, Any], actual: dict[str, Any], path: str = ""
             wanted, given = READERS[name](wanted), READERS[name](given)
         if isinstance(wanted, dict) and isinstance(given, dict):
             found += differences(wanted, given, f"{where}.")
-        elif name == "entries":
+        elif name == "entries" and isinstance(given, list):
             found += _rows(wanted, given)
         elif isinstance(wanted, list) and isinstance(given, list) and wanted != given:
             found.append(
@@ -77,7 +77,8 @@ def _expiring(found: list[Any]) -> list[Any]:
 
 def _holds(found: list[Any]) -> list[Any]:
     return sorted(
-        (one["redemption_id"], one["points"], _time(one["until"])) if isinstance(one, dict) else one for one in found
+        (one["redemption_id"], one["points"], _time(one["until"])) if isinstance(one, dict) else one
+        for one in found
     )
 
 

@@ -4,7 +4,7 @@ Nothing is cached: balances are added up whenever they are asked for.
 """
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from loyalty.calendar import END_OF_TIME, Calendar, calendar_of, shift_days
@@ -46,11 +46,11 @@ class Redeemed:
         self.ended_answer: dict[str, Any] | None = None
         self.captured = points
         self.is_hold = False
-        self.program: Program | None = None
         self.given_back = 0
         self.reversed_whole: dict[str, Any] | None = None
         self.skip = 0
-        self.purchase_id: str | None = None
+        self.captured_amount = amount
+        self.repaid_in_basket = 0
 
 
 def fixed_end(calendar: Calendar, expiry: ExpireFixed, start: datetime) -> datetime:
@@ -103,7 +103,6 @@ class Account:
         self.posting: dict[str, Any] = {}
         self.purchases = 0
         self.used: dict[tuple[str, date | None], list[int]] = {}
-        self.pinned: dict[int, date] = {}
         self.rows: list[tiers.Row] = []
         self.changes: list[tiers.Change] = []
         self.standing: tiers.Standing | None = None
@@ -111,11 +110,15 @@ class Account:
     # -- what is there ---------------------------------------------------------------------------------------------
 
     def idle_deadline(self) -> datetime:
-        """When idle points die: by the version in force at the last activity, or the last one before with such points."""
+        """When idle points die: by the last version with such points at the last activity, else the first one."""
         at = self.active_at
         if at is None:
             return NEVER
-        idle = [(since, n) for n, (since, one) in enumerate(self.programs) if one.points.expiry.__class__ is ExpireInactivity]
+        idle = [
+            (since, n)
+            for n, (since, one) in enumerate(self.programs)
+            if one.points.expiry.__class__ is ExpireInactivity
+        ]
         if not idle:
             return NEVER
         _, n = max((one for one in idle if one[0] <= at), default=min(idle))
@@ -131,7 +134,9 @@ class Account:
 
     def open_lots(self) -> list[Lot]:
         """In the order in which they are spent: soonest to expire, then earliest earned."""
-        return sorted((lot for lot in self.lots if lot.left), key=lambda lot: (self.end(lot), lot.earned_at, lot.number))
+        return sorted(
+            (lot for lot in self.lots if lot.left), key=lambda lot: (self.end(lot), lot.earned_at, lot.number)
+        )
 
     def available(self, now: datetime) -> int:
         return sum(lot.left for lot in self.lots if lot.spendable_from <= now)
@@ -197,7 +202,7 @@ class Account:
         return uses
 
     def give_back(self, uses: Uses, skip: int, points: int, at: datetime) -> int:
-        """Gives back `points` of what was used, last used first, behind `skip` that were before. Returns debt repaid."""
+        """Gives back `points` of what was used, last used first, behind `skip` others. Returns the debt repaid."""
         repaid = 0
         for lot, used in reversed(uses):
             passed = min(skip, used)
@@ -220,8 +225,10 @@ class Account:
         assert not points
         return repaid
 
-    def claw_back(self, points: int, purchase_id: str | None, forgive: bool, now: datetime) -> tuple[int, int]:
-        """Takes points of the purchase's own lots, then of others, then as debt. Returns what was taken, and the debt."""
+    def claw_back(
+        self, points: int, purchase_id: str | None, forgive: bool, now: datetime
+    ) -> tuple[int, int]:
+        """Takes points of the purchase's own lots, then of others, then as debt. Returns all of it, and the debt."""
         own = [lot for lot in self.open_lots() if purchase_id is not None and lot.purchase_id == purchase_id]
         own.sort(key=lambda lot: lot.spendable_from <= now)
         others = [lot for lot in self.open_lots() if lot not in own]
@@ -291,7 +298,11 @@ class Account:
     def judge(self, now: datetime) -> bool:
         """Each elapsed validity is decided in turn. Returns whether there was one."""
         judged = False
-        while self.standing is not None and self.standing.verdict_at is not None and self.standing.verdict_at <= now:
+        while (
+            self.standing is not None
+            and self.standing.verdict_at is not None
+            and self.standing.verdict_at <= now
+        ):
             program = self.versions(self.standing.verdict_at)[1]
             self.change(program, tiers.verdict(program, self.standing, self.rows))
             judged = True
@@ -327,7 +338,9 @@ class Account:
             assert asked is not None
             needed = {
                 "tier": above[0].id,
-                "spend_amount": None if asked.spend_amount is None else max(0, asked.spend_amount - found.spend),
+                "spend_amount": None
+                if asked.spend_amount is None
+                else max(0, asked.spend_amount - found.spend),
                 "visits": None if asked.visits is None else max(0, asked.visits - found.visits),
             }
         return {
@@ -346,6 +359,3 @@ class Account:
             if not steps or steps[-1][0] != tier:
                 steps.append((tier, at))
         return steps
-
-
-MIDNIGHT = time()

@@ -131,7 +131,9 @@ def in_force(program: Program, rule: Rule, facts: Facts, base: Fraction, lines: 
 def is_counted(rule: Rule) -> bool:
     """Whether use of the rule is remembered from one purchase to the next."""
     limit = rule.limit or Limit()
-    return (limit.per_member, limit.per_member_day, limit.per_member_points, limit.budget_points) != (None,) * 4
+    return (limit.per_member, limit.per_member_day, limit.per_member_points, limit.budget_points) != (
+        None,
+    ) * 4
 
 
 def cap_of(rule: Rule, used: Used) -> int | None:
@@ -166,7 +168,9 @@ class Judge:
         self.lines = earning(program, lines)
         self.base = {line.line: line.amount * facts.paid for line in self.lines}
         self.total_base = sum(self.base.values(), ZERO)
-        self.matched = {rule.id: [one for one in self.lines if selects(rule.where, one)] for rule in program.rules}
+        self.matched = {
+            rule.id: [one for one in self.lines if selects(rule.where, one)] for rule in program.rules
+        }
         self.active = [
             rule
             for rule in program.rules

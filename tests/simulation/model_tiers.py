@@ -1,4 +1,4 @@
-"""A member's tier, from DESIGN.md section 4 (Tiers) and docs/decisions/tiers-and-time.md, by asking every window anew."""
+"""A member's tier, from DESIGN.md section 4 and docs/decisions/tiers-and-time.md, by asking every window anew."""
 
 from datetime import date, datetime
 
@@ -144,7 +144,12 @@ def promotions(
         if at > first and window_start(program, at) > added_at:
             continue
         n = qualified(program, rows, at)
-        if at == first and first > added_at and standing.ground_at is not None and added_at <= standing.ground_at:
+        if (
+            at == first
+            and first > added_at
+            and standing.ground_at is not None
+            and added_at <= standing.ground_at
+        ):
             n = max(n, qualified(program, rows, standing.ground_at))
         if n > rank(program, tier_at(program, [*changes, *found], at)):
             day = calendar_of(program.time_zone).day(at)

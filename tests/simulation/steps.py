@@ -112,7 +112,9 @@ def describe(step: Step) -> str:
         return "\n    ".join([*rows, *(brief(one) for one in step.requests)])
     if isinstance(step, PutProgram):
         since = f" from {step.effective_from.isoformat()}" if step.effective_from else ""
-        return f"{step.at.isoformat()} program{since}\n    " + step.source.rstrip().replace("\n\n", "\n").replace("\n", "\n    ")
+        return f"{step.at.isoformat()} program{since}\n    " + step.source.rstrip().replace(
+            "\n\n", "\n"
+        ).replace("\n", "\n    ")
     if isinstance(step, Enrol):
         return f"{step.at.isoformat()} {brief(step.enrolment)}"
     return f"{step.at.isoformat()} {brief(step)}"
@@ -134,39 +136,46 @@ def brief(value: Any) -> str:
     return f"{type(value).__name__}({' '.join(parts)})"
 
 
+class Owners:
+    """Which member each request of a run is about."""
+
+    def __init__(self, steps: list[Step]) -> None:
+        self.names: dict[str, str] = {}
+        self.owners: dict[str, str] = {}
+        for step in steps:
+            if isinstance(step, Enrol):
+                one = step.enrolment
+                for name in (one.member_id, f"phone:{one.phone}", f"ext:{one.ext}"):
+                    self.names[str(name)] = str(one.member_id)
+            elif isinstance(step, Submit):
+                for request in step.requests:
+                    self._learn(request)
+
+    def _learn(self, request: Any) -> None:
+        member = self.names.get(getattr(request, "member", ""))
+        if member is not None:
+            for field in ("purchase_id", "redemption_id"):
+                self.owners.setdefault(getattr(request, field, ""), member)
+            if getattr(request, "redemption", None) is not None:
+                self.owners.setdefault(request.redemption.redemption_id, member)
+
+    def of(self, request: Any) -> str | None:
+        if hasattr(request, "member"):
+            return self.names.get(request.member)
+        return self.owners.get(getattr(request, "purchase_id", "") or getattr(request, "redemption_id", ""))
+
+
 def of_one_member(steps: list[Step], member: str | None = None) -> list[Step]:
     """The part of a run that has to do with a member; by default that of its last request."""
-    names: dict[str, str] = {}
-    owners: dict[str, str] = {}
-    for step in steps:
-        if isinstance(step, Enrol):
-            one = step.enrolment
-            for name in (one.member_id, f"phone:{one.phone}", f"ext:{one.ext}"):
-                names[str(name)] = str(one.member_id)
-
-    def owner(request: Any) -> str | None:
-        if (member := getattr(request, "member", None)) is not None:
-            found = names.get(member)
-            for field in ("purchase_id", "redemption_id"):
-                if found and (name := getattr(request, field, None)):
-                    owners.setdefault(name, found)
-            if found and getattr(request, "redemption", None):
-                owners.setdefault(request.redemption.redemption_id, found)
-            return found
-        return owners.get(getattr(request, "purchase_id", "") or getattr(request, "redemption_id", ""))
-
-    last = steps[-1]
-    owned = [
-        (step, tuple((owner(one), one) for one in step.requests) if isinstance(step, Submit) else ()) for step in steps
-    ]
-    if member is None:
-        member = last.member if isinstance(last, Look) else owned[-1][1][-1][0] if owned[-1][1] else None
+    owners, last = Owners(steps), steps[-1]
+    if member is None and isinstance(last, Submit):
+        member = owners.of(last.requests[-1])
     if member is None:
         return steps
     found: list[Step] = []
-    for step, requests in owned:
+    for step in steps:
         if isinstance(step, Submit):
-            mine = tuple(one for who, one in requests if who == member)
+            mine = tuple(one for one in step.requests if owners.of(one) == member)
             if mine:
                 found.append(Submit(step.at, mine, step.together))
         elif isinstance(step, PutProgram | PostDue):
@@ -174,6 +183,6 @@ def of_one_member(steps: list[Step], member: str | None = None) -> list[Step]:
         elif isinstance(step, Enrol):
             if step.enrolment.member_id == member:
                 found.append(step)
-        elif names.get(step.member) == member:
+        elif owners.names.get(step.member) == member:
             found.append(step)
     return found

@@ -262,7 +262,8 @@ class World:
     def take_return(self, mine: set[str] | None) -> Return | None:
         rng = self.rng
         bought = [
-            one for one in self.purchases[-RECENT:] + self.purchases[:: 1 + len(self.purchases) // 20]
+            one
+            for one in self.purchases[-RECENT:] + self.purchases[:: 1 + len(self.purchases) // 20]
             if mine is None or self.member_of(one.member) in mine
         ]
         if not bought:
@@ -290,7 +291,9 @@ class World:
             quantity = rng.choice((line.quantity, 1, Decimal("0.5"), Decimal("0.3")))
             return ReturnLine(n, quantity)
         if dice < 0.8:
-            return ReturnLine(n, None, rng.choice((line.amount, rng.randrange(line.amount + 1), line.amount // 3)))
+            return ReturnLine(
+                n, None, rng.choice((line.amount, rng.randrange(line.amount + 1), line.amount // 3))
+            )
         quantity = rng.choice((line.quantity, 1, Decimal("0.5")))
         return ReturnLine(n, quantity or 1, rng.choice((line.amount, rng.randrange(line.amount + 2))))
 

@@ -1,0 +1,97 @@
+"""What the model knows between requests, and the words that its parts share."""
+
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+from msgspec.structs import replace
+
+from loyalty.program.model import Program
+from loyalty.types import Enrolment, Purchase, PurchaseLine
+
+from .model_account import Account, Redeemed
+from .model_rules import Award, Facts, Goods
+
+START_OF_TIME = datetime(1, 1, 1, tzinfo=UTC)
+AHEAD = timedelta(minutes=5)
+ANY = object()
+"""Stands in an expected answer for what the design leaves open."""
+
+
+class Refused(Exception):
+    """A refusal: its code (one of two where two reasons hold) and the facts that it must carry."""
+
+    def __init__(self, code: str, *, or_code: str | None = None, **facts: Any) -> None:
+        super().__init__(code)
+        self.code, self.or_code, self.facts = code, or_code, facts
+
+
+class Bought:
+    """A purchase as it was judged, and what is left of it."""
+
+    def __init__(self, account: Account, request: Purchase, version: int, facts: Facts, award: Award) -> None:
+        self.account, self.request, self.version, self.facts = account, request, version, facts
+        self.lines = {line.line or 0: line for line in numbered(request.lines)}
+        self.amount_back = dict.fromkeys(self.lines, 0)
+        self.quantity_back = dict.fromkeys(self.lines, Fraction(0))
+        self.kept, self.base, self.charges = award.points, floor(award.base), award.charges
+        self.total = sum(line.amount for line in request.lines)
+        self.redeemed: Redeemed | None = None
+        self.restored = self.refunded = 0
+        self.gone = False
+        self.earned = award.points
+
+
+def numbered(lines: tuple[PurchaseLine, ...]) -> list[PurchaseLine]:
+    """Lines are numbered from 1 where they carry no number, by their place."""
+    return [replace(line, line=at if line.line is None else line.line) for at, line in enumerate(lines, 1)]
+
+
+def goods(lines: list[PurchaseLine]) -> list[Goods]:
+    return [
+        Goods(line.line or 0, line.sku, line.amount, Fraction(line.quantity), line.category, line.tags)
+        for line in lines
+    ]
+
+
+class State:
+    """Members, programs and what was recorded, as plain dictionaries."""
+
+    def __init__(self, program: Program) -> None:
+        self.now = START_OF_TIME
+        self.programs: list[tuple[datetime, Program]] = [(START_OF_TIME, program)]
+        self.members: dict[str, Account] = {}
+        self.names: dict[str, str] = {}
+        self.answers: dict[tuple[str, str], tuple[Any, dict[str, Any]]] = {}
+        self.bought: dict[str, Bought] = {}
+        self.redemptions: dict[str, Redeemed] = {}
+        self.budgets: dict[str, int] = {}
+
+    def version_at(self, at: datetime) -> tuple[int, Program]:
+        """Of those in force by then, the one that became effective last; of two at once, the later put."""
+        found = [(since, n) for n, (since, _) in enumerate(self.programs, 1) if since <= at]
+        n = max(found)[1]
+        return n, self.programs[n - 1][1]
+
+    def put_program(self, program: Program, effective_from: datetime) -> None:
+        self.programs.append((effective_from, program))
+
+    def enrol(self, enrolment: Enrolment) -> None:
+        member_id = enrolment.member_id or ""
+        enrolled_at = enrolment.enrolled_at or self.now
+        account = Account(member_id, enrolled_at, enrolment.birthday, self.version_at, self.programs)
+        self.members[member_id] = account
+        self.names[member_id] = member_id
+        for scheme in ("phone", "card", "email", "ext"):
+            if (value := getattr(enrolment, scheme)) is not None:
+                self.names[f"{scheme}:{value}"] = member_id
+
+    def member(self, name: str) -> Account:
+        if name not in self.names:
+            raise Refused("unknown-member")
+        return self.members[self.names[name]]
+
+    def check_time(self, at: datetime) -> None:
+        if at > self.now + AHEAD:
+            raise Refused("future-time")

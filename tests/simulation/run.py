@@ -1,0 +1,232 @@
+"""One run: a database, an engine and a model, driven with the same steps, compared after each."""
+
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import msgspec
+
+from loyalty.audit import audit
+from loyalty.engine.engine import Engine
+from loyalty.errors import LoyaltyError
+from loyalty.members.directory import change
+from loyalty.members.enrol import enrol
+from loyalty.program.parse import parse, starter
+from loyalty.types import MemberChange, Request
+
+from .compare import differences
+from .databases import Databases
+from .model import START_OF_TIME, Model, Refused
+from .steps import Enrol, Look, PostDue, PutProgram, SetStatus, Step, Submit, brief, weight
+
+INVARIANTS = Path(__file__).with_name("invariants.sql").read_text()
+OPEN_LOTS = """
+select m.member_id, o.spendable_from, o.expires_at, o.idle, sum(o.remaining)::bigint as points
+from loyalty.member m join loyalty.open_lot o using (account)
+where m.member_id = any ($1::text[]) and o.remaining > 0 group by 1, 2, 3, 4
+"""
+EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
+AUDIT_EVERY = 4_000
+"""Steps between two audits of the whole ledger; there is one at the end, too."""
+
+
+class Difference(Exception):
+    """Engine and model disagree, or an invariant does not hold. `place`: the item of the batch, if one."""
+
+    def __init__(
+        self, message: str, place: int = 1_000_000, sort: str = "", member: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.place, self.sort, self.member = place, sort, member
+
+
+class Run:
+    """One seed: a database, an engine, a model."""
+
+    def __init__(self, url: str, engine: Engine, clock: asyncpg.Connection, audits: bool = True) -> None:
+        self.url, self.engine, self.clock = url, engine, clock
+        self.model: Model | None = None
+        self.now: datetime | None = None
+        self.kinds: Counter[str] = Counter()
+        self.audits = audits
+        self.done = 0
+        self.audited = 0
+
+    async def step(self, step: Step) -> None:
+        if self.now != step.at:
+            self.now = step.at
+            await self.clock.execute("update loyalty.setting set clock_offset = $1", step.at - EPOCH)
+        if isinstance(step, PutProgram):
+            await self.put_program(step)
+            return
+        model = self.model
+        if model is None:
+            return
+        model.now = step.at
+        self.done += weight(step)
+        if isinstance(step, Submit):
+            await self.submit(model, step)
+        elif isinstance(step, Look):
+            self.kinds["look"] += 1
+            await self.look(model, step.member)
+        elif isinstance(step, Enrol):
+            self.kinds["enrol"] += 1
+            await enrol(self.engine.pool, step.enrolment, step.at)
+            model.enrol(step.enrolment)
+        elif isinstance(step, SetStatus):
+            self.kinds["status"] += 1
+            if step.member in model.members:
+                await change(self.engine.pool, step.member, MemberChange(status=step.status), step.at)
+                model.members[step.member].blocked = step.status == "blocked"
+        else:
+            assert isinstance(step, PostDue)
+            self.kinds["review" if step.review else "expire"] += 1
+            await (self.engine.review_tiers() if step.review else self.engine.expire())
+        if self.audits and self.done - self.audited >= AUDIT_EVERY:
+            self.audited = self.done
+            await self.audit()
+
+    async def put_program(self, step: PutProgram) -> None:
+        self.kinds["program"] += 1
+        program, diagnostics = read_program(step.source)
+        if program is None:
+            raise Difference(f"the program is faulty: {diagnostics}")
+        await self.engine.put_program(step.source, "toml", step.effective_from, "simulation", None)
+        if (
+            self.model is None
+        ):  # the first takes the place of the starter program, whose number it leaves behind
+            self.model = Model(starter())
+            self.model.put_program(program, START_OF_TIME)
+        else:
+            self.model.put_program(program, step.effective_from or step.at)
+
+    async def submit(self, model: Model, step: Submit) -> None:
+        outcomes: list[Any] = []
+        if step.together:
+            outcomes = await self.engine.submit_many(step.requests)
+        else:
+            for request in step.requests:
+                try:
+                    outcomes.append(await self.engine.submit(request))
+                except LoyaltyError as refused:
+                    outcomes.append(refused)
+        touched: set[str] = set()
+        for place, (request, outcome) in enumerate(zip(step.requests, outcomes, strict=True)):
+            self.compare(model, request, outcome, place, touched)
+        rows = await self.clock.fetch(INVARIANTS, sorted(touched))
+        if rows:
+            raise Difference("\n".join(f"account {row['account']}: {row['message']}" for row in rows))
+        await self.compare_lots(model, touched)
+
+    async def compare_lots(self, model: Model, touched: set[str]) -> None:
+        """The open lots of what was posted to, life by life: a wrong lot would show in answers only much later."""
+        found: dict[str, Counter[Any]] = {member: Counter() for member in touched}
+        for row in await self.clock.fetch(OPEN_LOTS, sorted(touched)):
+            found[row["member_id"]][row["spendable_from"], row["expires_at"], row["idle"]] = row["points"]
+        for member in touched:
+            expected: Counter[Any] = Counter()
+            for lot in model.members[member].open_lots():
+                expected[lot.spendable_from, lot.expires_at, lot.idle] += lot.left
+            if expected != found[member]:
+                only = dict(expected - found[member]), dict(found[member] - expected)
+                wrong = _both(f"open lots of {member}", 0, *only)
+                raise Difference(str(wrong), sort=wrong.sort, member=member)
+
+    def compare(self, model: Model, request: Request, outcome: Any, place: int, touched: set[str]) -> None:
+        name = type(request).__name__
+        try:
+            expected, replayed = model.submit(request)
+        except Refused as refused:
+            self.kinds[f"{name} {refused.code}"] += 1
+            if not isinstance(outcome, LoyaltyError) or outcome.code not in (refused.code, refused.or_code):
+                raise _both(request, place, f"refused: {refused.code} {refused.facts}", outcome) from None
+            found = differences(refused.facts, outcome.facts)
+            if found:
+                raise _both(request, place, refused.facts, outcome, found) from None
+            return
+        self.kinds[f"{name} replayed" if replayed else name] += 1
+        if not replayed:
+            touched.add(expected["member_id"])
+        if isinstance(outcome, LoyaltyError):
+            raise _both(request, place, expected, outcome)
+        if replayed != outcome.replayed:
+            raise _both(request, place, f"replayed: {replayed}", f"replayed: {outcome.replayed}")
+        found = differences(expected, msgspec.json.decode(outcome.body))
+        if found:
+            raise _both(request, place, expected, outcome, found)
+
+    async def look(self, model: Model, member: str) -> None:
+        if member not in model.members:
+            return
+        account = model.members[member]
+        account.post_due(model.now)
+        for expected, answer in (
+            (account.read_balance(model.now), await self.engine.balance(member)),
+            (account.read_tier(model.now), await self.engine.tier(member)),
+        ):
+            actual = msgspec.to_builtins(answer)
+            found = differences(expected, actual)
+            if found:
+                raise _both(f"reading {member}", 0, expected, actual, found)
+
+    async def audit(self) -> None:
+        findings = await audit(self.url, processes=1)
+        if found := findings.rows:
+            raise Difference("audit: " + "\n".join(map(str, found[:5])))
+
+    async def finish(self) -> None:
+        """At the end: everything due is posted, every account is read whole, and the audit is clean."""
+        model = self.model
+        if model is None:
+            return
+        await self.engine.expire()
+        await self.engine.review_tiers()
+        for member, account in model.members.items():
+            await self.look(model, member)
+            page = msgspec.to_builtins(await self.engine.entries(member, None, 1_000))
+            entries = list(reversed(page["entries"]))
+            expected = [
+                {**one["posting"], "kind": one["kind"], "points": one["points"], "occurred_at": one["at"]}
+                for one in account.entries[-1_000:]
+            ]
+            found = differences({"entries": expected}, {"entries": entries})
+            if found:
+                raise _both(f"entries of {member}", 0, expected[-5:], entries[-5:], found)
+        if self.audits:
+            await self.audit()
+
+
+def read_program(source: str) -> tuple[Any, Any]:
+    parsed = parse(source, "toml")
+    return parsed.program, parsed.diagnostics
+
+
+def _both(what: Any, place: int, expected: Any, actual: Any, found: list[str] | None = None) -> Difference:
+    if hasattr(actual, "body"):
+        actual = actual.body.decode()
+    elif isinstance(actual, LoyaltyError):
+        actual = f"refused: {actual.code}: {actual} {actual.facts}"
+    if isinstance(expected, dict):
+        expected = {str(name): brief(one) for name, one in expected.items()}
+    lines = [f"item {place}: {brief(what)}", *(f"  {one}" for one in found or [])]
+    return Difference(
+        "\n".join([*lines, f"model:  {expected}", f"engine: {actual}"]),
+        place,
+        type(what).__name__ + str(what)[:7] * isinstance(what, str),
+    )
+
+
+@contextlib.asynccontextmanager
+async def a_run(databases: Databases, audits: bool = True) -> AsyncIterator[Run]:
+    async with databases.fresh() as url:
+        engine = await Engine.open(url, pool_size=2)
+        clock = await asyncpg.connect(url)
+        try:
+            yield Run(url, engine, clock, audits)
+        finally:
+            await clock.close()
+            await engine.close()
