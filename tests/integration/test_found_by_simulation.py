@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from loyalty.errors import InvalidRequest
 from loyalty.types import PurchaseRedemption, Reversal, UnlinkedReturn
-from tests.builders import START, adjust, expiry, line, open_ledger, program, purchase
+from tests.builders import START, adjust, back, expiry, goods_back, line, open_ledger, program, purchase
 
 
 async def test_an_unlinked_return_takes_points_in_the_order_of_spending(database_url: str) -> None:
@@ -72,3 +72,28 @@ async def test_idle_points_that_a_first_activity_long_ago_ends_are_due(database_
         await ledger.do(purchase(10000, START - timedelta(days=50)))
         assert (await ledger.do(purchase(0))).balance.balance == 0
         assert await ledger.entries() == [("adjust", 40), ("earn", 100), ("expire", -100), ("expire", -40)]
+
+
+async def test_a_return_gives_back_use_of_limits_and_never_takes_any(database_url: str) -> None:
+    """What is left of the basket let another rule of the group win; its use was given back though never charged."""
+    rules = """
+[[rules]]
+id = "big"
+kind = "flat"
+points = 50
+when = { min_amount = 5000 }
+group = "g"
+[[rules]]
+id = "once"
+kind = "flat"
+points = 10
+group = "g"
+limit = { per_member = 1, budget_points = 15 }
+"""
+    async with open_ledger(database_url, program(rules=rules), "ada") as ledger:
+        await ledger.do(purchase([line(4000), line(2000)], id="p"))
+        await ledger.do(purchase(100))
+        await ledger.do(goods_back("p", START, back(1)))
+        await ledger.do(goods_back("p", START, back(2)))
+        assert (await ledger.do(purchase(100))).points_earned == 0, "once was used already"
+        assert await ledger.value("select points::int from budget where rule = 'once'") == 10

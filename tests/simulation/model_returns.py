@@ -79,8 +79,11 @@ class Returning(Buying):
         today = self.version_at(self.now)[1]
         forgive = today.points.shortfall == "forgive"
         clawed, debt = account.claw_back(was_kept - bought.kept, request.purchase_id, forgive, self.now)
-        self.charge(account, program, bought.facts, bought.charges, award.charges)
-        bought.charges = award.charges
+        # A return gives use of limits and budgets back; what then won in a group never takes any.
+        charges = {name: min(points, award.charges.get(name, 0)) for name, points in bought.charges.items()}
+        charges = {name: points for name, points in charges.items() if points}
+        self.charge(account, program, bought.facts, bought.charges, charges)
+        bought.charges = charges
         metric = floor(award.base)
         less, bought.base = metric - bought.base, metric
         if less:
