@@ -89,26 +89,27 @@ async def families(connection: Connection, where: Range) -> AsyncIterator[tuple[
 
     The connection must be in a transaction.
     """
-    known = await _families(connection, where)
+    known, gone = await _families(connection, where)
     woven: dict[int, dict[int, list[Event]]] = {
         owner: {account: [] for account in family.stands}
         for owner, family in known.items()
         if len(family.stands) > 1
     }
-    owner_of = {account: owner for owner in woven for account in known[owner].stands}
-    if woven:
-        for row in await connection.fetch(query("backtest_merged"), *where):
-            woven[owner_of[row["account"]]][row["account"]].append(Event._make(row))
+    for owner, shard, account in gone:
+        rows = await connection.fetch(query("backtest_postings"), shard, account, account)
+        woven[owner][account] = [Event._make(row) for row in rows]
     now: Family | None = None
     chunk: Chunk = []
     cursor = await connection.cursor(query("backtest_postings"), *where)
     while rows := await cursor.fetch(AT_ONCE):
         for event in map(Event._make, rows):
             account = event.account
-            if account in woven:
-                woven[account][account].append(event)
-                continue
             if now is None or now.owner != account:
+                if account in woven:
+                    woven[account][account].append(event)
+                    continue
+                if account not in known:
+                    continue  # it went into another
                 if now is not None:
                     yield now, chunk, True
                 now, chunk = known[account], []
@@ -122,22 +123,38 @@ async def families(connection: Connection, where: Range) -> AsyncIterator[tuple[
         yield known[owner], list(weave(streams)), True
 
 
-async def _families(connection: Connection, where: Range) -> dict[int, Family]:
+async def _families(
+    connection: Connection, where: Range
+) -> tuple[dict[int, Family], list[tuple[int, int, int]]]:
+    """The families of a range by their owner, and (owner, shard, account) of each account that went into one."""
     found: dict[int, Family] = {}
     for row in await connection.fetch(query("backtest_heads"), *where):
-        family = found.get(row["owner"]) or found.setdefault(row["owner"], Family(row["owner"]))
+        if row["owner"] == row["account"]:
+            found[row["owner"]] = family = Family(row["owner"])
+            family.stands[row["account"]] = _stands(row)
+            family.birthday = row["birthday"]
+    await _add_subjects(connection, found, where)
+    gone = []
+    for row in await connection.fetch(query("backtest_gone"), *where[1:]):
+        family = found[row["owner"]]
         family.stands[row["account"]] = _stands(row)
         # What was known of the person went over with the merge.
         family.birthday = family.birthday or row["birthday"]
-    owners = {account: family for family in found.values() for account in family.stands}
+        gone.append((row["owner"], row["shard"], row["account"]))
+        own = {row["account"]: family}
+        await _add_subjects(connection, own, (row["shard"], row["account"], row["account"]))
+    return found, gone
+
+
+async def _add_subjects(connection: Connection, owners: dict[int, Family], where: Range) -> None:
+    """What the accounts' postings are about, and the tiers that members brought along."""
     for row in await connection.fetch(query("backtest_subjects"), *where):
-        if row["owner"] in found:
-            found[row["owner"]].subjects.add(row["subject"])
+        if row["account"] in owners:
+            owners[row["account"]].subjects.add(row["subject"])
     for row in await connection.fetch(query("backtest_tiers"), *where):
         if row["account"] in owners:
             brought = Brought(row["tier"], row["valid_until"])
             owners[row["account"]].brought[row["account"], row["posting"]] = brought
-    return found
 
 
 def _stands(row: Record) -> Stands:

@@ -52,7 +52,12 @@ async def open_view(database_url: str, snapshot: str | None = None) -> Connectio
     await connection.execute("begin isolation level repeatable read, read only")
     if snapshot is not None:
         await connection.execute(f"set transaction snapshot '{snapshot}'")
-    await connection.execute("set local jit = off; set local idle_in_transaction_session_timeout = 0")
+    await connection.execute(
+        "set local jit = off; set local idle_in_transaction_session_timeout = 0;"
+        # Ranges are read by their keys; a database without statistics would scan everything for each.
+        " set local enable_seqscan = off; set local enable_bitmapscan = off;"
+        " set local plan_cache_mode = force_custom_plan"
+    )
     return connection
 
 

@@ -1,6 +1,5 @@
--- Postings of the accounts of a range that went into no other, in their order. $1 shard, $2 first, $3 last account.
+-- Postings of a range of accounts in their order. $1 shard, $2 first, $3 last account.
 select p.account, p.number, p.kind::text, p.id, p.subject, p.occurred_at, p.recorded_at, p.program_version, p.facts
 from posting p
 where p.shard = $1::smallint and p.account between $2::bigint and $3::bigint
-    and not exists (select from account a where a.shard = p.shard and a.account = p.account and a.merged_into is not null)
 order by p.account, p.number
