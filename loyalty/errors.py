@@ -1,4 +1,4 @@
-"""What can go wrong, one class for each `code` that clients switch on. They carry facts; the API turns them into HTTP."""
+"""What can go wrong, one class for each `code` that clients switch on. They carry facts; the API makes HTTP of them."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar

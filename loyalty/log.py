@@ -38,9 +38,11 @@ def set_up_logging(level: LogLevel = "info", form: LogFormat = "auto") -> None:
     )
     rendering: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if console:
-        rendering.append(structlog.dev.ConsoleRenderer(
+        rendering.append(
+            structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            ))
+            )
+        )
     else:
         rendering += [
             structlog.processors.format_exc_info,

@@ -131,7 +131,7 @@ def _head(**changes: object) -> Doctor:
     """Adds to fields of the head."""
 
     def doctor(head: HeadRow, journal: Journal) -> HeadRow:
-        return head._replace(**{name: getattr(head, name) + by for name, by in changes.items()})  # type: ignore[operator]
+        return head._replace(**{name: getattr(head, name) + by for name, by in changes.items()})
 
     return doctor
 

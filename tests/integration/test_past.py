@@ -99,10 +99,8 @@ qualify = { spend_amount = 60000 }
         ids: dict[str, list[str]] = {"p": [], "h": []}
         for step in range(90):
             now = await ledger.engine.now()
-            try:
+            with suppress(LoyaltyError):
                 await ledger.engine.submit(some_request(rng, now, ids))
-            except LoyaltyError:
-                pass
             if rng.random() < 0.25:
                 await ledger.move_clock(rng.choice((HOUR, 26 * HOUR, 140 * HOUR)))
             if rng.random() < 0.1:
