@@ -12,10 +12,9 @@ from fractions import Fraction
 
 from loyalty.backtest.books import ReplayBook
 from loyalty.backtest.history import Family
-from loyalty.backtest.sides import Side
+from loyalty.backtest.sides import Side, Witness
 from loyalty.calendar import Calendar
 from loyalty.ledger.state import Journal
-from loyalty.rules.award import Award
 from loyalty.rules.exact import Exact
 from loyalty.types import Purchase, Request, Return, UnlinkedReturn
 
@@ -140,7 +139,7 @@ class Tally:
         if request is not None:
             for judge in self.side.judges:
                 if judge.award is not None:
-                    self._by_rule(judge.award, request)
+                    self._by_rule(judge, judge.award.scale, request)
 
     def capped(self, kind: str, wanted: int, made: int) -> None:
         if self._counts(self._at):
@@ -178,39 +177,35 @@ class Tally:
             how = "renewal" if before == after else "promotion" if after > before else "fall"
             self.sums.changes[how] += 1
 
-    def _by_rule(self, award: Award, request: Request) -> None:
+    def _by_rule(self, judge: Witness, scale: int, request: Request) -> None:
         assert self._family is not None
         if not self._counts(self._at):
             if isinstance(request, Purchase) and request.purchase_id in self._family.subjects:
-                self._kept[request.purchase_id] = _by_rule(award)
+                self._kept[request.purchase_id] = _exactly(judge, scale)
             return
         if isinstance(request, Purchase):
-            earned, times, scale, last = self.sums.earned, self.sums.times, award.scale, ""
-            for share in award.shares:
-                rule = share.rule
-                key = (rule, scale)
-                earned[key] = earned.get(key, 0) + share.scaled
-                if rule != last:
-                    last = rule
-                    times[rule] += 1
+            earned, times = self.sums.earned, self.sums.times
+            for rule, points in judge.by_rule:
+                earned[rule, scale] = earned.get((rule, scale), 0) + points
+                times[rule] += 1
             if request.purchase_id in self._family.subjects:
-                self._kept[request.purchase_id] = _by_rule(award)
+                self._kept[request.purchase_id] = _exactly(judge, scale)
         elif isinstance(request, Return):
-            kept, before = _by_rule(award), self._kept.get(request.purchase_id, {})
+            kept, before = _exactly(judge, scale), self._kept.get(request.purchase_id, {})
             for rule in kept.keys() | before.keys():
                 self._back(rule, before.get(rule, Fraction()) - kept.get(rule, Fraction()))
             self._kept[request.purchase_id] = kept
         elif isinstance(request, UnlinkedReturn):
-            for rule, points in _by_rule(award).items():
-                self._back(rule, points)
+            for rule, back in _exactly(judge, scale).items():
+                self._back(rule, back)
 
     def _back(self, rule: str, points: Fraction) -> None:
         if points:
             self.sums.returned[rule] = self.sums.returned.get(rule, Fraction()) + points
 
 
-def _by_rule(award: Award) -> dict[str, Fraction]:
+def _exactly(judge: Witness, scale: int) -> dict[str, Fraction]:
     found: dict[str, Fraction] = {}
-    for share in award.shares:
-        found[share.rule] = found.get(share.rule, Fraction()) + Fraction(share.scaled) / share.scale
+    for rule, points in judge.by_rule:
+        found[rule] = found.get(rule, Fraction()) + Fraction(points) / scale
     return found

@@ -49,6 +49,11 @@ class Programs:
             versions, key=lambda version: (version.effective_from, version.version), reverse=True
         )
 
+        windows = {
+            (version.program.tier_policy.window, version.program.time_zone.key) for version in self.in_use()
+        }
+        self._one_window = len(windows) <= 1
+
     @property
     def newest(self) -> int:
         """The highest version number; 0 without any."""
@@ -75,10 +80,7 @@ class Programs:
 
     def one_window(self) -> bool:
         """Whether all versions count tiers over the same window of the same days."""
-        windows = {
-            (version.program.tier_policy.window, version.program.time_zone.key) for version in self.in_use()
-        }
-        return len(windows) <= 1
+        return self._one_window
 
     def idle_deadline(self, active_at: datetime) -> datetime:
         """When idle points die after an activity: by the version in force then that has idle points, or the last

@@ -113,7 +113,7 @@ class Judge:
             total += draft.total
         return Award(
             points=_rounded(self.program.points.rounding, total, scale),
-            shares=_shares(drafts, earning, scale),
+            shares=self.shares(drafts, earning, scale),
             scaled_total=total,
             scale=scale,
             scaled_base=base,
@@ -126,6 +126,10 @@ class Judge:
             },
             consulted=tuple(consulted),
         )
+
+    def shares(self, drafts: list[Draft], lines: Sequence[Line], scale: int) -> list[Share]:
+        """What each rule gave on each line, to be told."""
+        return _shares(drafts, lines, scale)
 
     def judge_unlinked(self, lines: Sequence[Line], facts: Facts) -> Award:
         """What goods without a known purchase would have earned by the base rules of their day."""
