@@ -1,7 +1,7 @@
 # Everything runs in .venv, made from the lock files in requirements/ with every hash checked.
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test serve check format bench lock clean
+.PHONY: help setup demo test serve check format bench simulate lock clean
 
 BIN := .venv/bin
 PIP := $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check
@@ -10,7 +10,7 @@ INSTALL := $(PIP) install --quiet --no-deps --require-hashes
 help:  ## print this
 	@echo "loyalty: a points engine. Needs python3 (3.11 or newer) with pip; everything else is installed into .venv"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.demo  ## replay a real shop's year, then leave a server to try (DEMO_EXIT=1: stop; ALL=1: all baskets)
 	$(BIN)/loyalty demo $(if $(DEMO_EXIT),--exit) $(if $(ALL),--all)
@@ -34,6 +34,9 @@ format: .venv/.dev  ## put the code into shape
 
 bench: .venv/.dev  ## measure (QUICK=1: a minute, only to see that it runs)
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+simulate: .venv/.dev  ## drive the engine and a model of the design with the same random steps (SECONDS=60)
+	$(BIN)/python -m tests.simulation.simulate --processes 2 --seconds $(or $(SECONDS),60)
 
 setup: .venv/.dev  ## make the private environment and stop there
 
