@@ -28,9 +28,9 @@ def program() -> None:
 @click.pass_context
 def check(ctx: click.Context, file: Path) -> None:
     """Read FILE and tell everything that is wrong with it, by line and key. Needs no database."""
-    found = parse(file.read_bytes(), _format_of(file), datetime.now(UTC)).diagnostics
+    found = parse(file.read_bytes(), format_of(file), datetime.now(UTC)).diagnostics
     for diagnostic in found:
-        click.echo(_line(file, diagnostic))
+        click.echo(line_of(file, diagnostic))
     errors = sum(diagnostic.severity == "error" for diagnostic in found)
     if errors:
         tell(f"{file}: {errors} {'error' if errors == 1 else 'errors'}.")
@@ -49,11 +49,11 @@ def apply(file: Path, effective_from: datetime | None, author: str | None, note:
     async def work(url: str) -> int:
         from loyalty.engine.engine import Engine
 
-        form = _format_of(file)
+        form = format_of(file)
         source = file.read_bytes()
         found = parse(source, form, effective_from or datetime.now(UTC)).diagnostics
         for diagnostic in found:
-            tell(_line(file, diagnostic))
+            tell(line_of(file, diagnostic))
         if any(diagnostic.severity == "error" for diagnostic in found):
             tell(f"{file} has errors; nothing was changed.")
             return FAILED
@@ -138,10 +138,10 @@ def diff(files: tuple[Path, ...], versions: tuple[int, ...]) -> None:
 
 
 def _read(file: Path) -> Program:
-    parsed = parse(file.read_bytes(), _format_of(file))
+    parsed = parse(file.read_bytes(), format_of(file))
     if parsed.program is None:
         for diagnostic in parsed.diagnostics:
-            tell(_line(file, diagnostic))
+            tell(line_of(file, diagnostic))
         raise click.ClickException(f"{file} has errors.")
     return parsed.program
 
@@ -167,11 +167,11 @@ def schema() -> None:
     click.echo(json.dumps(made(), indent=2, ensure_ascii=False))
 
 
-def _format_of(file: Path) -> Literal["toml", "json"]:
+def format_of(file: Path) -> Literal["toml", "json"]:
     return "json" if file.suffix.lower() == ".json" else "toml"
 
 
-def _line(file: Path, diagnostic: Diagnostic) -> str:
+def line_of(file: Path, diagnostic: Diagnostic) -> str:
     place = f"{file}:{diagnostic.line}" if diagnostic.line is not None else str(file)
     warning = "warning: " if diagnostic.severity == "warning" else ""
     return (
