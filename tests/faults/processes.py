@@ -55,14 +55,16 @@ class Server:
         await self._process.wait()
 
     def kill_a_worker(self) -> None:
-        """kill -9 of one of the processes that serve for it."""
+        """kill -9 of the youngest of the processes that serve for it: the others go on."""
         assert self._process is not None
         workers = [
-            int(place.name)
+            (_stat(place)[19], place.name)  # when it was started
             for place in Path("/proc").iterdir()
-            if place.name.isdigit() and _parent(place) == self._process.pid and b"spawn_main" in _title(place)
+            if place.name.isdigit()
+            and _stat(place)[1] == self._process.pid
+            and b"spawn_main" in _title(place)
         ]
-        os.kill(max(workers), signal.SIGKILL)
+        os.kill(int(max(workers)[1]), signal.SIGKILL)
 
     async def stop(self) -> None:
         """Ask it to stop, and wait."""
@@ -106,10 +108,11 @@ async def command(
     return await process.wait(), printed
 
 
-def _parent(place: Path) -> int:
+def _stat(place: Path) -> list[int]:
+    """The numbers of /proc/…/stat after the state: parent, …"""
     with contextlib.suppress(OSError):
-        return int((place / "stat").read_text().rpartition(")")[2].split()[1])
-    return 0
+        return [0, *map(int, (place / "stat").read_text().rpartition(")")[2].split()[1:])]
+    return [0] * 50
 
 
 def _title(place: Path) -> bytes:
