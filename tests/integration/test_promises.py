@@ -169,11 +169,12 @@ async def test_promise_5_soonest_to_expire_first_then_earliest_earned(database_u
 
 async def test_promise_5_of_equal_expiry_the_earliest_earned_goes_first(database_url: str) -> None:
     async with open_ledger(database_url, program(expiry(months=1, round_to="month")), "ada") as ledger:
-        await ledger.do(purchase(1000, day(2026, 3, 2), id="second"))
+        await ledger.do(purchase(1000, day(2026, 3, 1, 13), id="second"))
         await ledger.do(purchase(2000, day(2026, 3, 1, 12), id="first"))
+        await ledger.do(purchase(3000, day(2026, 3, 1, 14), id="third"))
         await ledger.do(redeem(25))
-        left = await ledger.fetch("select purchase_id, remaining from open_lot")
-        assert [tuple(row) for row in left] == [("second", 5)]
+        left = await ledger.fetch("select purchase_id, remaining from open_lot order by lot")
+        assert [tuple(row) for row in left] == [("second", 5), ("third", 30)]
 
 
 async def test_promise_6_held_points_cannot_be_spent_elsewhere_and_a_hold_ends_once(

@@ -100,28 +100,32 @@ async def test_more_than_was_bought_never_comes_back(database_url: str, lines: t
 
 
 async def test_a_return_never_grants(database_url: str) -> None:
-    """Of a group the one worth most counts: what is kept could earn more by another rule than was earned."""
+    """Of a group the one worth most by itself counts: what is kept falls to one that a multiplier makes worth more."""
     rules = """
 [[rules]]
-id = "a"
+id = "flat"
 kind = "flat"
-points = 10
-when = { min_lines = 2 }
+points = 100
+when = { min_amount = 9900 }
 group = "g"
-limit = { per_purchase_points = 10 }
 [[rules]]
-id = "b"
-kind = "units"
-points = 30
-where = { sku = "B", min_quantity = 1 }
+id = "spend"
+kind = "spend"
+points = 1
+per_amount = 100
+group = "g"
+[[rules]]
+id = "x2"
+kind = "multiplier"
+factor = 2
 """
     async with open_ledger(database_url, program(rules=rules), "ada") as ledger:
-        await ledger.do(purchase([line(100), line(100, sku="B")], id="p"))
-        first = await ledger.available()
-        await ledger.do(goods_back("p", START, back(1)))
-        assert await ledger.available() <= first
-        await ledger.do(goods_back("p"))
-        assert await ledger.points() == (0, 0, 0, 0)
+        assert (await ledger.do(purchase(9900, id="p"))).points_earned == 100
+        taken = [
+            (await ledger.do(goods_back("p", START, back(amount=amount)))).points_clawed_back
+            for amount in (100, 4800, 1000, 4000)
+        ]
+        assert taken == [0, 0, 20, 80]  # what is kept would earn 196, 100, 80 and nothing
 
 
 async def test_points_that_paid_come_back_in_proportion_last_used_first_then_clawback(

@@ -127,6 +127,16 @@ async def test_an_id_of_a_redemption_inside_an_earlier_purchase_of_the_upload_is
         assert codes(outcomes) == ["ok", "ok", "ok", *["id-conflict"] * 3, "ok", "again"]
 
 
+async def test_a_redemption_inside_a_purchase_of_the_upload_is_found_by_its_reversal(
+    database_url: str,
+) -> None:
+    async with open_ledger(database_url, program(), "ada") as ledger:
+        outcomes = await ledger.all(
+            adjust(1000), purchase(10000, pay=PurchaseRedemption("r", points=100)), Reversal("r", 40, "v")
+        )
+        assert codes(outcomes) == ["ok", "ok", "ok"]
+
+
 async def test_a_connection_cut_in_mid_upload_is_settled(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
