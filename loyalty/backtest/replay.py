@@ -267,9 +267,9 @@ class Replay:
             case Purchase(), InsufficientPoints() | RedemptionNotAllowed():
                 return self._capped_in_basket(book, request)
             case Redemption(), InsufficientPoints() | RedemptionNotAllowed():
-                most = self._most(book.recorded_at, None, book.available)
-                made = min(most, request.points or 0)
-                self.sink.capped("redemption", request.points or 0, made)
+                wanted = request.points or 0
+                made = self._possible(book.recorded_at, None, book.available, wanted)
+                self.sink.capped("redemption", wanted, made)
                 return msgspec.structs.replace(request, points=made) if made else None
             case Capture(), InsufficientPoints():
                 return Capture(request.redemption_id)  # the hold was capped, and counted then
@@ -291,22 +291,21 @@ class Replay:
         assert wanted is not None
         hold = book.holds.get(wanted.redemption_id)
         total = sum(line.amount for line in purchase.lines)
-        most = self._most(purchase.occurred_at, total, book.available if hold is None else hold.points)
         policy = self.context.programs.at(purchase.occurred_at).program.redemption
         if wanted.points is not None:
             asked = wanted.points
         else:
             asked = (wanted.amount or 0) * policy.points // policy.amount if policy else 0
-        made = min(most, asked)
-        if policy is not None:
-            made -= made % policy.step_points
-            made = made if made >= policy.min_points else 0
+        available = book.available if hold is None else hold.points
+        made = self._possible(purchase.occurred_at, total, available, asked)
         self.sink.capped("purchase", asked, made)
         paid = PurchaseRedemption(wanted.redemption_id, points=made) if made else None
         return msgspec.structs.replace(purchase, redemption=paid)
 
-    def _most(self, at: datetime, basket: int | None, available: int) -> int:
-        return max_points(self.context.programs.at(at).program.redemption, available, basket)
+    def _possible(self, at: datetime, basket: int | None, available: int, wanted: int) -> int:
+        """The most of `wanted` points that may be redeemed, in whole steps; 0 where that is below the minimum."""
+        policy = self.context.programs.at(at).program.redemption
+        return max_points(policy, min(available, wanted), basket)
 
     # -- what is due, and merges -----------------------------------------------------------------------------------
 

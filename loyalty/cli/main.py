@@ -14,6 +14,7 @@ _COMMANDS = {
     "import": ("loyalty.cli.import_file:import_file", "Take in purchases, returns or members from a file."),
     "expire": ("loyalty.cli.expire:expire", "Post the points that are due to expire."),
     "review-tiers": ("loyalty.cli.review_tiers:review_tiers", "Renew or lower the tiers that are due."),
+    "backtest": ("loyalty.cli.backtest:backtest", "Tell what another program would have cost."),
     "report": ("loyalty.cli.report:report", "What the points on the books are worth."),
     "audit": ("loyalty.cli.audit:audit", "Recompute everything from the entries and name what differs."),
 }
