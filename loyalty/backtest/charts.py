@@ -6,9 +6,9 @@ from html import escape
 from msgspec import Struct
 
 NOW, THEN, UP, DOWN = "var(--now)", "var(--then)", "var(--up)", "var(--down)"
-_WIDTH, _HEIGHT = 760, 260
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 12, 34
-_LABELS = 12
+_WIDTH, _HEIGHT = 560, 230
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 26, 10, 30
+_LABELS = 7
 """Labels that fit below a chart."""
 
 Show = Callable[[int], str]
@@ -77,7 +77,7 @@ def lines(labels: Sequence[str], series: Sequence[Series], show: Show) -> str:
 def rows(names: Sequence[str], series: Sequence[Series], show: Show) -> str:
     """Lying bars, one group a name, with their values written beside them."""
     high = max(1, *(abs(value) for one in series for value in one.values))
-    left, right, thick = 190, 110, 12
+    left, right, thick = 150, 60, 12
     height = len(names) * (thick * len(series) + 14) + 8
     scale = (_WIDTH - left - right) / high
     parts = []
@@ -103,7 +103,7 @@ def rows(names: Sequence[str], series: Sequence[Series], show: Show) -> str:
 def sides(names: Sequence[str], values: Sequence[int], signs: Sequence[int]) -> str:
     """Lying bars of counts, coloured by sign: what loses, what stays, what wins."""
     high = max(1, *values)
-    left, right, thick = 190, 80, 16
+    left, right, thick = 150, 60, 16
     height = len(names) * (thick + 8) + 8
     scale = (_WIDTH - left - right) / high
     parts = []
@@ -155,5 +155,5 @@ def _below(labels: Sequence[str], x: Callable[[int], float]) -> list[str]:
     ]
 
 
-def _short(name: str, most: int = 26) -> str:
+def _short(name: str, most: int = 20) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"

@@ -34,15 +34,13 @@ def page(report: Report) -> str:
             _section("Worth of points kept, by rule", _by_rule(report)),
             _section(_gains_title(report), _gains(report)),
             _section("Members by tier at the end", _matrix(report)) if len(report.matrix) > 1 else "",
-            _section("By tier", _tiers(report)),
-            "</div>",
-            '<div class="grid" style="margin-top:14px">',
+            _section("Recorded, but not possible under the candidate", _impossible(report)),
             _section("Members who gain most", _members(report, gain=True)) if report.most_gained else "",
             _section("Members who lose most", _members(report, gain=False)) if report.most_lost else "",
-            _section("Budgets", _budgets(report)) if report.budgets else "",
-            _section("Recorded, but not possible under the candidate", _impossible(report)),
             "</div>",
-            f'<section class="wide" style="margin-top:14px"><h2>Points by month</h2>{_month_table(report)}</section>',
+            _section("Budgets", _budgets(report)) if report.budgets else "",
+            _section("By tier", _tiers(report)),
+            _section("Points by month", _month_table(report)),
             _foot(report),
         )
     )
@@ -301,7 +299,7 @@ def _impossible(report: Report) -> str:
     ]
     if not found:
         return "<p>Everything that was recorded would have been possible.</p>"
-    return _table(("", "times", "not at all", "points wanted", "points made"), found)
+    return _table(("", "times", "not at all", "wanted", "made"), found)
 
 
 def _month_table(report: Report) -> str:
@@ -325,11 +323,13 @@ def _foot(report: Report) -> str:
     rest = next((row for row in report.rules if row.rule == REST), None)
     rounding = ""
     if rest is not None and rest.candidate is not None:
-        rounding = f" Rounding and forgiven debts make {rest.candidate.issued - rest.candidate.clawed_back:+,} points."
+        made = rest.candidate.issued - rest.candidate.clawed_back
+        rounding = f" Rounding and forgiven debts make {made:+,} points."
     return (
-        f"<footer>{report.purchases:,} purchases of {report.postings:,} postings replayed under both programs in "
-        f"{report.seconds:.1f} s ({report.purchases_per_second:,.0f} purchases a second). Amounts at the redemption"
-        f" rate of each program, months of {escape(report.time_zone)}. Figures are in force → candidate.{rounding}</footer>"
+        f"<footer>{report.purchases:,} purchases of {report.postings:,} postings replayed under both programs"
+        f" in {report.seconds:.1f} s ({report.purchases_per_second:,.0f} purchases a second). Amounts at the"
+        f" redemption rate of each program, months of {escape(report.time_zone)}. Figures are in force →"
+        f" candidate.{rounding}</footer>"
     )
 
 
