@@ -175,7 +175,7 @@ class Account:
     def activity(self, at: datetime) -> None:
         self.active_at = at if self.active_at is None else max(at, self.active_at)
 
-    def grant(self, lot: Lot, now: datetime, end: datetime | None = None) -> int:
+    def grant(self, lot: Lot, now: datetime, end: datetime | None = None, given_back: bool = False) -> int:
         """Points come in: debt is paid first, then what is dead already expires. Returns the debt repaid.
 
         end: when the points had died before they were given back.
@@ -185,7 +185,8 @@ class Account:
         self.debt -= repaid
         lot.left -= repaid
         if self.end(lot) <= now:
-            self.enter("expire", -lot.left, self.end(lot), end or self.end(lot))
+            at = self.posting["occurred_at"] if given_back else self.end(lot)
+            self.enter("expire", -lot.left, at, end or self.end(lot))
             lot.left = 0
         return repaid
 
@@ -221,7 +222,7 @@ class Account:
             back = Lot(
                 len(self.lots) + 1, part, lot.earned_at, lot.spendable_from, expires_at, idle, lot.purchase_id
             )
-            repaid += self.grant(back, at, lot.expires_at)
+            repaid += self.grant(back, at, lot.expires_at, given_back=True)
         assert not points
         return repaid
 

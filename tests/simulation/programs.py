@@ -55,6 +55,12 @@ EXPIRIES = (
     '{ kind = "inactivity", months = 2 }',
     '{ kind = "inactivity", days = 20 }',
 )
+# Without the flat bonus, which a return may lose, a multiplied rule wins the group: what is kept could earn more.
+UNSTABLE = (
+    '[[rules]]\nid = "u1"\nkind = "flat"\npoints = 40\nwhen = { min_amount = 5000 }\ngroup = "u"\n',
+    '[[rules]]\nid = "u2"\nkind = "spend"\npoints = 1\nper_amount = 300\ngroup = "u"\n',
+    '[[rules]]\nid = "u3"\nkind = "multiplier"\nfactor = 4\n',
+)
 RATES = ((100, 100), (10, 1), (3, 100), (1, 5), (50, 33), (100, 100))
 
 
@@ -159,6 +165,8 @@ class Family:
             )
         for n in range(rng.randrange(6)):
             rules.append(self._rule(n))
+        if rng.random() < 0.15:
+            rules += UNSTABLE
         if rng.random() < 0.3:
             rng.shuffle(rules)
         return rules

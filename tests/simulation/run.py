@@ -133,8 +133,7 @@ class Run:
                 expected[lot.spendable_from, lot.expires_at, lot.idle] += lot.left
             if expected != found[member]:
                 only = dict(expected - found[member]), dict(found[member] - expected)
-                wrong = _both(f"open lots of {member}", 0, *only)
-                raise Difference(str(wrong), sort=wrong.sort, member=member)
+                raise _both(f"open lots of {member}", 0, *only, None, member)
 
     def compare(self, model: Model, request: Request, outcome: Any, place: int, touched: set[str]) -> None:
         name = type(request).__name__
@@ -171,7 +170,7 @@ class Run:
             actual = msgspec.to_builtins(answer)
             found = differences(expected, actual)
             if found:
-                raise _both(f"reading {member}", 0, expected, actual, found)
+                raise _both(f"reading {member}", 0, expected, actual, found, member)
 
     async def audit(self) -> None:
         findings = await audit(self.url, processes=1)
@@ -195,7 +194,7 @@ class Run:
             ]
             found = differences({"entries": expected}, {"entries": entries})
             if found:
-                raise _both(f"entries of {member}", 0, expected[-5:], entries[-5:], found)
+                raise _both(f"entries of {member}", 0, expected[-5:], entries[-5:], found, member)
         if self.audits:
             await self.audit()
 
@@ -205,7 +204,14 @@ def read_program(source: str) -> tuple[Any, Any]:
     return parsed.program, parsed.diagnostics
 
 
-def _both(what: Any, place: int, expected: Any, actual: Any, found: list[str] | None = None) -> Difference:
+def _both(
+    what: Any,
+    place: int,
+    expected: Any,
+    actual: Any,
+    found: list[str] | None = None,
+    member: str | None = None,
+) -> Difference:
     if hasattr(actual, "body"):
         actual = actual.body.decode()
     elif isinstance(actual, LoyaltyError):
@@ -213,11 +219,9 @@ def _both(what: Any, place: int, expected: Any, actual: Any, found: list[str] | 
     if isinstance(expected, dict):
         expected = {str(name): brief(one) for name, one in expected.items()}
     lines = [f"item {place}: {brief(what)}", *(f"  {one}" for one in found or [])]
-    return Difference(
-        "\n".join([*lines, f"model:  {expected}", f"engine: {actual}"]),
-        place,
-        type(what).__name__ + str(what)[:7] * isinstance(what, str),
-    )
+    lines += [f"model:  {expected}", f"engine: {actual}"]
+    sort = str(what).rsplit(" ", 1)[0] if isinstance(what, str) else type(what).__name__
+    return Difference("\n".join(lines), 1_000_000 if member else place, sort, member)
 
 
 @contextlib.asynccontextmanager

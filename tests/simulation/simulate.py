@@ -92,12 +92,13 @@ async def report(
     if shrinking:
         # With the batch cut behind the item that differs, and then of one member alone, if it fails still.
         last = steps[-1]
+        cut = steps
         if isinstance(last, Submit):
             cut = [*steps[:-1], Submit(last.at, last.requests[: found.place + 1], last.together)]
-            for fewer in (of_one_member(cut, found.member), cut):
-                if await fails(fewer):
-                    steps = fewer
-                    break
+        for fewer in (of_one_member(cut, found.member), cut):
+            if await fails(fewer):
+                steps = fewer
+                break
     small = await shrink(steps, fails, shrinking) if shrinking and await fails(steps) else steps
     message = str(await replay(databases, small) or found)
     path = Path(tempfile.gettempdir()) / f"simulation-{seed}.jsonl"

@@ -53,14 +53,14 @@ class World:
 
     def first(self) -> list[Step]:
         steps: list[Step] = [PutProgram(self.now, self.family.source())]
-        steps += [self.enrol() for _ in range(self.planned_members // 2)]
+        steps += [self.enrol() for _ in range(self.planned_members // 4)]
         return steps
 
     def next(self) -> Step:
         rng = self.rng
         self.tick()
         dice = rng.random()
-        if dice < 0.03 and len(self.members) < self.planned_members:
+        if dice < 0.03 or (dice < 0.1 and len(self.members) < self.planned_members):
             return self.enrol()
         if dice < 0.045:
             when = None if rng.random() < 0.5 else self.now + timedelta(hours=rng.randrange(1, 400))
@@ -81,6 +81,9 @@ class World:
         dice, rng = self.rng.random(), self.rng
         if dice < 0.2:
             return
+        if dice < 0.25 and (due := self.next_due()) is not None:
+            self.now = due
+            return
         if dice < 0.6:
             self.now += timedelta(seconds=rng.randrange(1, 900))
         elif dice < 0.985:
@@ -88,6 +91,19 @@ class World:
         else:
             self.now += timedelta(days=rng.randrange(5, 70))
         self.now = self.now.replace(microsecond=rng.choice((0, 0, 1, 500_000, 999_999)))
+
+    def next_due(self) -> datetime | None:
+        """The very instant at which something of a member falls due, if that is within a month."""
+        if self.model is None:
+            return None
+        account = self.model.members[self.rng.choice(self.members)]
+        ends = [account.end(lot) for lot in account.open_lots()]
+        ends += [lot.spendable_from for lot in account.open_lots()]
+        ends += [hold.until for hold in account.holds if hold.until is not None]
+        if account.standing is not None and account.standing.verdict_at is not None:
+            ends.append(account.standing.verdict_at)
+        ends = [end for end in ends if self.now < end < self.now + timedelta(days=30)]
+        return self.rng.choice(ends) if ends else None
 
     def batch(self, count: int, crowd: list[str]) -> tuple[Request, ...]:
         """Requests of several members. One id means one member here: between members no order is promised."""
@@ -126,6 +142,8 @@ class World:
         """One request. With a crowd, only of its members, and without ids that another member might use as well."""
         rng = self.rng
         member = rng.choice(crowd or self.members)
+        if rng.random() < 0.06 and (crowd is None or self.members[-1] in crowd):
+            member = self.members[-1]
         mine = None if crowd is None else set(crowd)
         dice = rng.random()
         if dice < 0.44:
@@ -269,6 +287,8 @@ class World:
         if not bought:
             return None
         purchase = rng.choice(bought)
+        if rng.random() < 0.1 and self.member_of(bought[-1].member) == self.members[-1]:
+            purchase = bought[-1]
         lines: tuple[ReturnLine, ...] | None = None
         if rng.random() < 0.75:
             chosen = rng.sample(range(len(purchase.lines)), rng.randrange(1, len(purchase.lines) + 1))
