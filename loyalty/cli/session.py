@@ -1,6 +1,7 @@
 """How every command runs: settings read, database found, failures told in one sentence, Ctrl-C clean."""
 
 import asyncio
+import errno
 import logging
 import sys
 import traceback
@@ -98,6 +99,8 @@ def sentence(error: Exception) -> str:
     if isinstance(error, ConnectionError | TimeoutError) or _lost(error):
         return "The database cannot be reached. Is it running, and is LOYALTY_DATABASE_URL right?"
     if isinstance(error, OSError):
+        if error.errno == errno.EADDRINUSE:
+            return "The port is in use by another program. Choose another: LOYALTY_PORT=8081 (loyalty serve --help)."
         return f"{error.filename or 'The system'}: {error.strerror or error}."
     refusal = _refused(error)
     if refusal is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from asyncpg import Connection
 
+from loyalty.calendar import just_before
 from loyalty.db.sql import query
 from loyalty.engine.answers import Liability, LiabilityPart
 from loyalty.engine.context import Context
@@ -111,7 +112,8 @@ class _Report:
             self.add(book.head.tier, None, 0, book.head.held, book.head.debt)
 
     def month(self, at: datetime | None) -> str | None:
-        return None if at is None else self.version.calendar.local(at).strftime("%Y-%m")
+        # An end is exclusive: points that end with a month belong to that month.
+        return None if at is None else self.version.calendar.local(just_before(at)).strftime("%Y-%m")
 
     def result(self) -> Liability:
         policy = self.version.program.redemption

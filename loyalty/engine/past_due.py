@@ -11,6 +11,7 @@ from loyalty.engine.context import Context
 from loyalty.engine.due import NAMES, post_due
 from loyalty.engine.loading import load_tiers, make_context, verdict_due
 from loyalty.engine.programs import load_programs
+from loyalty.errors import FutureTime
 from loyalty.ledger import store
 
 if TYPE_CHECKING:
@@ -36,7 +37,12 @@ async def post_all_due(
     totals = dict.fromkeys(("accounts", *NAMES), 0)
     async with engine.pool.acquire() as connection:
         now = await store.ledger_now(connection)
-        through = now if through is None else min(through, now)
+        if through is not None and through > now:
+            raise FutureTime(
+                f"{through.isoformat()} is after the ledger's clock ({now.isoformat()}): only what is due can be posted.",
+                now=now,
+            )
+        through = through or now
         kind = "verdict" if job == "tier-review" else "any"
         to_do = 0
         for shard in range(engine.shards):
