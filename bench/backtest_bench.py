@@ -47,7 +47,9 @@ def main() -> None:
             assert found.reproduced.different == 0, found.reproduced
             rate = found.purchases / (time.monotonic() - began)
             replayed.append(rate)
-            print(f"round {number + 1}: live {sample.rate:,.0f}/s, replayed {found.purchases:,} at {rate:,.0f}/s")
+            print(
+                f"round {number + 1}: live {sample.rate:,.0f}/s, replayed {found.purchases:,} at {rate:,.0f}/s"
+            )
     ratio = statistics.median(replayed) / statistics.median(live)
     print(json.dumps({"live": round(statistics.median(live)), "replayed": round(statistics.median(replayed)),
                       "ratio": round(ratio, 1), "cores": cores()}))  # fmt: skip
