@@ -84,8 +84,7 @@ async def test_each_elapsed_validity_is_decided_in_turn_without_any_batch(databa
         receipt = await ledger.do(purchase(1000, day(2028, 3, 2)))
         assert receipt.tier.tier == "ordinary"
         assert await history(ledger) == [
-            ("ordinary", "enrolment"),
-            ("gold", "promotion"),
+            ("gold", "promotion"),  # by a purchase before the enrolment
             ("silver", "review"),
             ("ordinary", "review"),
         ]
