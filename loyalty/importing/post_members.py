@@ -12,8 +12,10 @@ from loyalty.importing.source import Source
 from loyalty.importing.stage import MEMBER, Stage
 from loyalty.importing.summary import Summary, refusal
 from loyalty.importing.values import Rejected
+from loyalty.members import directory
 from loyalty.members.enrol import enrol_many
-from loyalty.types import Adjustment, OpeningTier
+from loyalty.members.identity import SCHEMES, names_of
+from loyalty.types import Adjustment, Enrolment, MemberChange, OpeningTier
 
 
 async def import_members(engine: Engine, source: Source, options: Options, progress: Progress) -> Summary:
@@ -28,11 +30,18 @@ async def import_members(engine: Engine, source: Source, options: Options, progr
     await asyncio.to_thread(fill)
     summary.rows, summary.documents = stage.rows, stage.documents
     units = stage.take()
+    program = (await engine.programs()).at(await engine.now()).program
+    tiers = [tier.id for tier in program.tiers]
     done = 0
     while chunk := list(islice(units, CHUNK)):
         joining = []
         for unit in chunk:
             read = read_member(unit, options.zone)
+            if isinstance(read, Joining) and read.tier is not None and read.tier not in tiers:
+                known = ", ".join(tiers)
+                read = Rejected(
+                    "unknown tier", f"{read.tier!r} is none of the program's: {known}", read.lines
+                )
             if isinstance(read, Rejected):
                 summary.reject(read)
             else:
@@ -48,19 +57,24 @@ async def _post(engine: Engine, joining: list[Joining], summary: Summary) -> Non
     requests: list[OpeningTier | Adjustment] = []
     of: list[tuple[str, list[int]]] = []
     for one, enrolled in zip(joining, outcomes, strict=True):
-        if isinstance(enrolled, MemberExists):
-            detail = f"{enrolled.detail} Import members before their purchases; mend or leave out this one."
-            summary.reject(Rejected(enrolled.code, detail, one.lines))
-            continue
-        if isinstance(enrolled, LoyaltyError):
+        if isinstance(enrolled, MemberExists) and one.enrolment.member_id is not None:
+            refused = await _fill_in(engine, one.enrolment.member_id, one.enrolment)
+            if refused is not None:
+                summary.reject(Rejected(enrolled.code, refused, one.lines))
+                continue
+            member_id = one.enrolment.member_id
+            summary.took("members", replayed=True)
+        elif isinstance(enrolled, LoyaltyError):
             summary.reject(refusal(enrolled, one.lines))
             continue
-        summary.took("members", replayed=not enrolled.created)
+        else:
+            member_id = enrolled.member_id
+            summary.took("members", replayed=not enrolled.created)
         if one.tier is not None and one.tier_since is not None:
-            requests.append(OpeningTier(enrolled.member_id, one.tier, one.tier_since, one.tier_valid_until))
+            requests.append(OpeningTier(member_id, one.tier, one.tier_since, one.tier_valid_until))
             of.append(("tiers", one.lines))
         for lot in one.lots:
-            requests.append(opening(enrolled.member_id, lot))
+            requests.append(opening(member_id, lot))
             of.append(("opening lots", lot.lines))
     answers = await engine.submit_many(_valid(requests, of, summary)) if requests else []
     for (what, lines), answer in zip(of, answers, strict=True):
@@ -68,6 +82,33 @@ async def _post(engine: Engine, joining: list[Joining], summary: Summary) -> Non
             summary.reject(refusal(answer, lines))
         else:
             summary.took(what, replayed=answer.replayed)
+
+
+async def _fill_in(engine: Engine, member_id: str, enrolment: Enrolment) -> str | None:
+    """Adds what the file knows of a member who is there already, as one whom purchases enrolled is; says why not, if
+    what is known differs."""
+    try:
+        known = await directory.read(engine.pool, member_id)
+        given = {str(name) for name in names_of(enrolment)}
+        schemes = {name.partition(":")[0] for name in known.identifiers}
+        differs = [name for name in given - set(known.identifiers) if name.partition(":")[0] in schemes]
+        differs += [
+            field
+            for field in ("name", "birthday")
+            if getattr(enrolment, field) and getattr(known, field) not in (None, getattr(enrolment, field))
+        ]
+        if differs:
+            return f"{member_id} is a member already, with another {' and '.join(sorted(differs))}"
+        new = {
+            field: value
+            for field in (*SCHEMES, "name", "birthday")
+            if (value := getattr(enrolment, field)) is not None
+        }
+        if new:
+            await directory.change(engine.pool, member_id, MemberChange(**new), await engine.now())
+    except LoyaltyError as error:
+        return error.detail
+    return None
 
 
 def _valid(

@@ -195,3 +195,33 @@ def test_the_summary_names_reasons_and_lines(database_url: str, tmp_path: Path) 
     assert "Anonymous documents skipped: 2" in said.stdout
     assert "unknown-purchase" in said.stdout
     assert "t.rejects.csv" in said.stdout
+
+
+async def test_a_member_whom_purchases_enrolled_is_filled_in_by_the_file_of_members(
+    database_url: str, tmp_path: Path
+) -> None:
+    documents = tmp_path / "till.csv"
+    documents.write_text(
+        "purchase_id,member_ref,occurred_at,channel,line,sku,quantity,line_amount\n"
+        "p1,ada,2026-01-05T10:00:00+08:00,pos,1,A,1,10.00\n"
+    )
+    imported(database_url, documents, cwd=tmp_path)
+    members = tmp_path / "members.csv"
+    members.write_text("member_id,phone,name,points\nada,+8613800000009,Ada,70\n")
+    found = imported(database_url, members, cwd=tmp_path)
+    assert (found["created"], found["replayed"]) == ({"opening lots": 1}, {"members": 1})
+    again = imported(database_url, members, cwd=tmp_path)
+    assert again["replayed"] == {"members": 1, "opening lots": 1}
+    members.write_text("member_id,phone,name,points\nada,+8613800000009,Eve,70\n")
+    other = imported(database_url, members, cwd=tmp_path, expect=1)
+    assert other["refused"] == {"member-exists": [2]} or "member-exists" in str(other)
+
+
+async def test_a_member_with_an_unknown_tier_is_rejected_whole(database_url: str, tmp_path: Path) -> None:
+    members = tmp_path / "members.csv"
+    members.write_text("member_id,tier,tier_since,points\nned,platinum,2026-01-15T00:00:00+01:00,10\n")
+    found = imported(database_url, members, cwd=tmp_path, expect=1)
+    assert found["created"] == {}
+    members.write_text("member_id,tier,tier_since,points\nned,silver,2026-01-15T00:00:00+01:00,40\n")
+    mended = imported(database_url, members, cwd=tmp_path)
+    assert mended["created"] == {"members": 1, "tiers": 1, "opening lots": 1}
