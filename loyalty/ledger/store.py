@@ -259,9 +259,10 @@ def _used_lots(rows: Iterable[Record]) -> dict[tuple[int, int], list[UsedLot]]:
             UsedLot(lot, origin, points, earned_at, spendable_from, expires_at, idle, purchase_id)
         )
     for uses in found.values():
-        uses.sort(key=_use_order)
+        uses.sort(key=use_order)
     return found
 
 
-def _use_order(use: UsedLot) -> tuple[bool, Any, datetime, int]:
+def use_order(use: UsedLot) -> tuple[bool, Any, datetime, int]:
+    """The order in which a posting used its lots, as far as their rows tell."""
     return (use.expires_at is None, use.expires_at or use.earned_at, use.earned_at, use.lot)
