@@ -162,6 +162,8 @@ async def put_program(
                 )
             effective_from = effective_from or now
         version = known.newest + 1
+        # A sandbox's clock may have been set back before anything was posted; the order of recording stays.
+        now = max([now, *(version.recorded_at for version in known.all)])
         await connection.execute(
             "insert into program_version (version, effective_from, source, format, author, note, recorded_at)"
             " values ($1, $2, $3, $4, $5, $6, $7)",

@@ -81,3 +81,13 @@ async def test_a_changed_count_is_named(database_url: str, what: str) -> None:
     found = await audit(database_url, processes=1)
     assert {row.table for row in found.rows} <= {"counter", "budget"}
     assert found.count
+
+
+async def test_a_clock_set_back_before_the_first_program_leaves_the_audit_clean(database_url: str) -> None:
+    async with open_ledger(database_url, at=None) as ledger:
+        await ledger.move_clock(START)
+        await ledger.put(program(rules=LIMITED))
+        await ledger.enrol("ada")
+        await ledger.do(purchase())
+    found = await audit(database_url, processes=1)
+    assert found.clean, found.rows
