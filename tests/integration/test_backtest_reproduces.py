@@ -24,8 +24,8 @@ from tests.integration.history import PROGRAMS, live
 TABLES: dict[str, Any] = {"entry": EntryRow, "lot": LotRow, "lot_use": UseRow, "tier_change": TierRow}
 POSTING = (
     # A merge's subject is the other's member id, which a replay does not know.
-    "account, number, kind::text, id, case kind when 'merge' then '' else subject end, occurred_at, recorded_at, program_version, qualifying_at,"
-    " qualifying_amount"
+    "account, number, kind::text, id, case kind when 'merge' then '' else subject end, occurred_at,"
+    " recorded_at, program_version, qualifying_at, qualifying_amount"
 )
 
 
