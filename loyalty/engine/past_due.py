@@ -39,7 +39,7 @@ async def post_all_due(
         now = await store.ledger_now(connection)
         if through is not None and through > now:
             raise FutureTime(
-                f"{through.isoformat()} is after the ledger's clock ({now.isoformat()}): only what is due can be posted.",
+                f"{through.isoformat()} is after the ledger's clock ({now.isoformat()}): only what is due is posted.",
                 now=now,
             )
         through = through or now
