@@ -9,11 +9,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
 
+from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer
 from loyalty.engine.context import Context
 from loyalty.engine.decide import decide
@@ -34,9 +34,6 @@ from loyalty.ledger import store
 from loyalty.ledger.store import Recorded, RequestKey, Where
 from loyalty.members.identity import Name, parse_reference
 from loyalty.types import Purchase, Request
-
-if TYPE_CHECKING:
-    from loyalty.engine.engine import Engine
 
 log = structlog.get_logger()
 
@@ -101,7 +98,7 @@ class Item:
             self.outcome = InvalidRequest("The request holds a text or a time that cannot be recorded.")
 
 
-async def run_batch(engine: "Engine", items: Sequence[Item]) -> None:
+async def run_batch(engine: Access, items: Sequence[Item]) -> None:
     """Runs items in order and sets their outcomes. Never raises for what is wrong with an item."""
     for item in items:
         if item.outcome is None:
@@ -109,7 +106,7 @@ async def run_batch(engine: "Engine", items: Sequence[Item]) -> None:
     await _run([item for item in items if item.outcome is None], engine)
 
 
-async def _run(items: list[Item], engine: "Engine") -> None:
+async def _run(items: list[Item], engine: Access) -> None:
     """Attempts until every item has an outcome, or the ledger stays out of reach for too long."""
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + SETTLE_SECONDS
@@ -197,7 +194,7 @@ def _fail(items: Sequence[Item], error: Exception) -> None:
     _set(items, Internal("Something went wrong on our side. Nothing was changed; the incident was logged."))
 
 
-async def _attempt(engine: "Engine", items: list[Item]) -> None:
+async def _attempt(engine: Access, items: list[Item]) -> None:
     async with engine.pool.acquire() as connection:
         # A network that swallows what is sent says nothing for ever: cut, the outcome can be asked for.
         silence = asyncio.get_running_loop().call_later(SETTLE_SECONDS, connection.terminate)
@@ -213,7 +210,7 @@ async def _attempt(engine: "Engine", items: list[Item]) -> None:
             silence.cancel()
 
 
-async def resolve(engine: "Engine", connection: asyncpg.Connection, items: list[Item]) -> list[Item]:
+async def resolve(engine: Access, connection: asyncpg.Connection, items: list[Item]) -> list[Item]:
     """Finds each item's account; answers what was recorded before. Returns the items that are left to do."""
     names = list({item.name for item in items if item.name is not None})
     keys = list({key for item in items for key in _keys(item)})
@@ -271,7 +268,7 @@ def replay(recorded: Recorded, item: Item, where: Where | None) -> Answer | Loya
     )
 
 
-async def _run_shard(engine: "Engine", connection: asyncpg.Connection, shard: int, items: list[Item]) -> None:
+async def _run_shard(engine: Access, connection: asyncpg.Connection, shard: int, items: list[Item]) -> None:
     """Locks, decides, posts and commits the items of one shard; sets outcomes after the commit."""
     async with connection.transaction():
         context, outcomes = await decide_items(engine, connection, shard, items)
@@ -290,7 +287,7 @@ async def _run_shard(engine: "Engine", connection: asyncpg.Connection, shard: in
 
 
 async def decide_items(
-    engine: "Engine", connection: asyncpg.Connection, shard: int, items: list[Item]
+    engine: Access, connection: asyncpg.Connection, shard: int, items: list[Item]
 ) -> tuple[Context, list[Answer | LoyaltyError]]:
     """Locks the items' accounts and decides one after another, what is due first. Nothing is written."""
     accounts: dict[int, bool] = {}

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from loyalty.db.connect import open_pool
 from loyalty.engine import erase, liability, merge, past_due, quote, reads
+from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer
 from loyalty.engine.batch import Item, run_batch
 from loyalty.engine.batcher import Batcher
@@ -24,13 +25,11 @@ UPLOAD_CHUNK = 250
 """Requests of an upload that are posted together."""
 
 
-class Engine:
-    """One process's way to the ledger. Open it with `Engine.open`, and close it."""
+class Engine(Access):
+    """Everything that can be done with a ledger. Open it with `Engine.open`, and close it."""
 
     def __init__(self, pool: asyncpg.Pool, shards: int, programs: Programs) -> None:
-        self.pool = pool
-        self.shards = shards
-        self.programs_known = programs
+        super().__init__(pool, shards, programs)
         self.batcher = Batcher(self._run)
         self._uploads = asyncio.Semaphore(2)
 
@@ -74,12 +73,6 @@ class Engine:
             return await store.ledger_now(connection)
 
     # -- the program -----------------------------------------------------------------------------------------------
-
-    async def programs(self) -> Programs:
-        """All versions of the program, as the database has them now."""
-        async with self.pool.acquire() as connection:
-            self.programs_known = await load_programs(connection, self.programs_known)
-        return self.programs_known
 
     async def put_program(
         self,

@@ -3,9 +3,8 @@
 The ledger stays whole: the account's rows remain, under a number that leads to nobody.
 """
 
-from typing import TYPE_CHECKING
-
 from loyalty.db.sql import query
+from loyalty.engine.access import Access
 from loyalty.engine.answers import RedemptionAnswer, encode
 from loyalty.engine.context import Context, balance_answer
 from loyalty.engine.due import post_due
@@ -16,11 +15,8 @@ from loyalty.engine.reads import where_is
 from loyalty.ledger import store
 from loyalty.ledger.book import Book
 
-if TYPE_CHECKING:
-    from loyalty.engine.engine import Engine
 
-
-async def erase(engine: "Engine", member: str) -> int:
+async def erase(engine: Access, member: str) -> int:
     """Forgets a member and returns the points forfeited. Raises UnknownMember."""
     async with engine.pool.acquire() as connection, connection.transaction():
         shard, account = await where_is(connection, member)

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 from asyncpg import Connection
 
 from loyalty.calendar import just_before
 from loyalty.db.sql import query
+from loyalty.engine.access import Access
 from loyalty.engine.answers import Liability, LiabilityPart
 from loyalty.engine.context import Context
 from loyalty.engine.due import post_due
@@ -19,14 +19,11 @@ from loyalty.ledger import store
 from loyalty.ledger.book import Book
 from loyalty.rules.redeem import amount_for_points
 
-if TYPE_CHECKING:
-    from loyalty.engine.engine import Engine
-
 CHUNK = 2000
 
 
 async def liability(
-    engine: "Engine", as_of: datetime | None = None, known_at: datetime | None = None
+    engine: Access, as_of: datetime | None = None, known_at: datetime | None = None
 ) -> Liability:
     """What is owed now, or was at an instant of the past. Of now, accounts with something due are worked out one by one
     and all others in sets; of the past, all one by one, from immutable rows."""
@@ -59,7 +56,7 @@ async def liability(
 
 
 async def _past(
-    engine: "Engine", programs: Programs, as_of: datetime | None, known_at: datetime | None
+    engine: Access, programs: Programs, as_of: datetime | None, known_at: datetime | None
 ) -> Liability:
     async with (
         engine.pool.acquire() as connection,
@@ -149,7 +146,7 @@ class _Report:
 
 
 async def _add_due(
-    engine: "Engine", connection: Connection, shard: int, accounts: list[int], report: _Report
+    engine: Access, connection: Connection, shard: int, accounts: list[int], report: _Report
 ) -> None:
     locked = await store.read_accounts(connection, shard, accounts)
     context = make_context(engine.programs_known, locked)

@@ -4,11 +4,11 @@ for what refers to earlier postings or may change a tier."""
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import asyncpg
 
 from loyalty.db.sql import query
+from loyalty.engine.access import Access
 from loyalty.engine.context import Context
 from loyalty.engine.facts import purchase_facts
 from loyalty.engine.programs import Programs, load_programs
@@ -22,12 +22,9 @@ from loyalty.ledger.store import Locked, Recorded, RequestKey
 from loyalty.tiers.model import Change, Qualifying
 from loyalty.types import Capture, OpeningTier, Purchase, Release, Request, Return, Reversal, UnlinkedReturn
 
-if TYPE_CHECKING:
-    from loyalty.engine.engine import Engine
-
 
 async def load_context(
-    engine: "Engine",
+    engine: Access,
     connection: asyncpg.Connection,
     shard: int,
     accounts: dict[int, bool],

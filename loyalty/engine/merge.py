@@ -1,11 +1,11 @@
 """Two accounts of one person become one: points, lives, holds, limits, purchases, metrics and names go over."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import asyncpg
 
 from loyalty.db.sql import query
+from loyalty.engine.access import Access
 from loyalty.engine.context import Context
 from loyalty.engine.due import post_due
 from loyalty.engine.facts import MergeFacts, to_text
@@ -21,11 +21,8 @@ from loyalty.members.identity import parse_reference
 from loyalty.tiers.assess import merged
 from loyalty.tiers.model import Standing
 
-if TYPE_CHECKING:
-    from loyalty.engine.engine import Engine
 
-
-async def merge(engine: "Engine", member: str, into: str) -> str:
+async def merge(engine: Access, member: str, into: str) -> str:
     """Merges one member into another and returns the member_id that stays. The same merge again changes nothing.
 
     Raises UnknownMember, or MergeConflict if the member went elsewhere before or is the same.
@@ -64,7 +61,7 @@ async def _again(connection: asyncpg.Connection, member: str, by_id: bool, where
     return member_id
 
 
-async def _merge(engine: "Engine", connection: asyncpg.Connection, source: Where, target: Where) -> bool:
+async def _merge(engine: Access, connection: asyncpg.Connection, source: Where, target: Where) -> bool:
     """One transaction over both accounts. False: one of them moved meanwhile, look again."""
     wheres = sorted([source, target])
     async with connection.transaction():

@@ -8,11 +8,11 @@ What was due counts as known from its own instant, so the state never depends on
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from asyncpg import Connection, Record
 
 from loyalty.db.sql import query
+from loyalty.engine.access import Access
 from loyalty.engine.context import Context
 from loyalty.engine.due import post_due
 from loyalty.engine.facts import merge_facts, redemption_facts
@@ -25,9 +25,6 @@ from loyalty.ledger.chain import GENESIS
 from loyalty.ledger.state import Head, Hold, OpenLot
 from loyalty.tiers.history import standing_of
 from loyalty.tiers.model import Change, Qualifying
-
-if TYPE_CHECKING:
-    from loyalty.engine.engine import Engine
 
 DUE_KINDS = ("expiry", "timeout", "verdict")
 ENDINGS = ("capture", "release", "timeout")
@@ -45,7 +42,7 @@ def instants(as_of: datetime | None, known_at: datetime | None, now: datetime) -
 
 
 async def book_at(
-    engine: "Engine", connection: Connection, where: store.Where, as_of: datetime, known_at: datetime
+    engine: Access, connection: Connection, where: store.Where, as_of: datetime, known_at: datetime
 ) -> tuple[Context, Book]:
     """An account's book at `as_of` as known at `known_at`. Nothing can be posted from it."""
     shard, account = where
@@ -55,7 +52,7 @@ async def book_at(
 
 
 async def books_at(
-    engine: "Engine",
+    engine: Access,
     connection: Connection,
     shard: int,
     member_ids: Mapping[int, str],

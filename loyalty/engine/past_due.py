@@ -2,20 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import asyncpg
 
 from loyalty.db.sql import query
+from loyalty.engine.access import Access
 from loyalty.engine.context import Context
 from loyalty.engine.due import NAMES, post_due
 from loyalty.engine.loading import load_tiers, make_context, verdict_due
 from loyalty.engine.programs import load_programs
 from loyalty.errors import FutureTime
 from loyalty.ledger import store
-
-if TYPE_CHECKING:
-    from loyalty.engine.engine import Engine
 
 Counts = dict[str, int]
 Progress = Callable[[float, Counts], Awaitable[None]]
@@ -26,7 +24,7 @@ CHUNK = 500
 
 
 async def post_all_due(
-    engine: "Engine",
+    engine: Access,
     job: Literal["expiry", "tier-review"],
     through: datetime | None,
     dry_run: bool,
@@ -66,7 +64,7 @@ async def post_all_due(
 
 
 async def _chunk(
-    engine: "Engine",
+    engine: Access,
     connection: asyncpg.Connection,
     shard: int,
     accounts: list[int],

@@ -1,21 +1,18 @@
 """What would happen: the decision itself, on the state of now, rolled back."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer, Quote, Receipt, encode
 from loyalty.engine.batch import Item, decide_items, resolve
 from loyalty.errors import LoyaltyError
 from loyalty.rules.redeem import max_points
 from loyalty.types import Purchase, Return
 
-if TYPE_CHECKING:
-    from loyalty.engine.engine import Engine
 
-
-async def quote(engine: "Engine", request: Purchase | Return) -> bytes:
+async def quote(engine: Access, request: Purchase | Return) -> bytes:
     """The receipt that the request would get. Raises what it would be refused with."""
     item = Item(request)
     item.prepare()

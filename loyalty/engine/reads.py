@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import msgspec
 from asyncpg import Connection, Record
 
 from loyalty.db.sql import query
+from loyalty.engine.access import Access
 from loyalty.engine.answers import (
     Balance,
     EntryAnswer,
@@ -55,9 +55,6 @@ from loyalty.tiers.history import timeline
 from loyalty.tiers.model import Change
 from loyalty.tiers.window import progress
 
-if TYPE_CHECKING:
-    from loyalty.engine.engine import Engine
-
 SOON = timedelta(days=90)
 LAST = 2**31 - 1
 
@@ -72,7 +69,7 @@ async def where_is(connection: Connection, member: str) -> store.Where:
 
 
 async def book_now(
-    engine: "Engine", connection: Connection, where: store.Where, tiers: bool
+    engine: Access, connection: Connection, where: store.Where, tiers: bool
 ) -> tuple[Context, Book]:
     """An account with everything due posted in memory; with `tiers`, what counts for its tier too."""
     shard, account = where
@@ -88,7 +85,7 @@ async def book_now(
 
 
 async def balance(
-    engine: "Engine", member: str, as_of: datetime | None = None, known_at: datetime | None = None
+    engine: Access, member: str, as_of: datetime | None = None, known_at: datetime | None = None
 ) -> Balance:
     """What an account holds now, or held at `as_of`, as known at `known_at`."""
     async with engine.pool.acquire() as connection:
@@ -135,7 +132,7 @@ def balance_of(context: Context, book: Book) -> Balance:
     )
 
 
-async def tier(engine: "Engine", member: str) -> TierStanding:
+async def tier(engine: Access, member: str) -> TierStanding:
     """Where a member stands, how far the next tier is, and how it came to this."""
     async with engine.pool.acquire() as connection:
         where = await where_is(connection, member)
@@ -184,7 +181,7 @@ def _before(cursor: str | None) -> int:
     return int(cursor)
 
 
-async def entries(engine: "Engine", member: str, cursor: str | None, limit: int) -> EntryPage:
+async def entries(engine: Access, member: str, cursor: str | None, limit: int) -> EntryPage:
     """A page of entries, newest first. What is due but not posted is not among them."""
     before = _before(cursor)
     async with engine.pool.acquire() as connection:
@@ -232,7 +229,7 @@ def _entry(row: Record) -> EntryAnswer:
     )
 
 
-async def purchases(engine: "Engine", member: str, cursor: str | None, limit: int) -> PurchasePage:
+async def purchases(engine: Access, member: str, cursor: str | None, limit: int) -> PurchasePage:
     """A page of purchases, the last recorded first."""
     recorded_before, number = _instant_before(cursor)
     async with engine.pool.acquire() as connection:
@@ -258,7 +255,7 @@ async def purchases(engine: "Engine", member: str, cursor: str | None, limit: in
     return PurchasePage(page, f"{microseconds(last['recorded_at'])}-{last['number']}" if last else None)
 
 
-async def purchase(engine: "Engine", purchase_id: str) -> PurchaseRecord:
+async def purchase(engine: Access, purchase_id: str) -> PurchaseRecord:
     """What was recorded of a purchase, with the explanation of every point."""
     async with engine.pool.acquire() as connection:
         row = await connection.fetchrow(query("posting_by_id"), "purchase", purchase_id)
@@ -303,7 +300,7 @@ async def purchase(engine: "Engine", purchase_id: str) -> PurchaseRecord:
 
 
 async def explanation(
-    engine: "Engine", purchase_id: str, verify: bool, words: Audience | None = None, language: str = "en"
+    engine: Access, purchase_id: str, verify: bool, words: Audience | None = None, language: str = "en"
 ) -> Explanation:
     """Why a purchase earned what it did; with `verify`, the decision is made again and compared.
 
@@ -344,7 +341,7 @@ async def explanation(
     )
 
 
-async def redemption(engine: "Engine", redemption_id: str) -> RedemptionRecord:
+async def redemption(engine: Access, redemption_id: str) -> RedemptionRecord:
     """A redemption as it stands now; a hold past its time counts as timed out."""
     async with engine.pool.acquire() as connection:
         row = await connection.fetchrow(query("posting_by_id"), "redemption", redemption_id)
