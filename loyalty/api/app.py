@@ -11,6 +11,7 @@ from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from loyalty.api import (
     accounts,
+    backtests,
     batch,
     health,
     jobs,
@@ -45,6 +46,7 @@ _RESOURCES = (
     accounts,
     program,
     jobs,
+    backtests,
     reports,
     keys,
     health,

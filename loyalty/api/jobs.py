@@ -17,13 +17,14 @@ from loyalty.api.auth import OPS
 from loyalty.api.contract import call
 from loyalty.api.reading import Call, context, in_path, read_optional_json
 from loyalty.api.reply import Reply, reply
+from loyalty.backtest.report import Report
 from loyalty.db.sql import query
 from loyalty.engine.engine import Engine
 from loyalty.engine.validate import check_instant
 from loyalty.errors import FutureTime, NotFound, Overloaded
 from loyalty.types import Instant
 
-Kind = Literal["expiry", "tier-review"]
+Kind = Literal["expiry", "tier-review", "backtest"]
 Status = Literal["queued", "running", "done", "failed"]
 
 SIGN_OF_LIFE_SECONDS = 5.0
@@ -45,7 +46,7 @@ class JobStarted(Struct, frozen=True):
 
 
 class JobAnswer(Struct, frozen=True):
-    """How far a job is: `progress` from 0 to 1, `counts` of what was done so far."""
+    """How far a job is: `progress` from 0 to 1, `counts` of what was done so far; `result` of a backtest."""
 
     job_id: str
     kind: Kind
@@ -57,6 +58,15 @@ class JobAnswer(Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     detail: str | UnsetType = UNSET
+    result: Report | UnsetType = UNSET
+
+
+class Busy(Exception):
+    """Another job of this kind is under way, which was asked something else."""
+
+
+Work = Callable[["Note"], Awaitable[dict[str, Any]]]
+"""Does a job, tells how far it is, and returns its counts."""
 
 
 class JobRunner:
@@ -66,16 +76,23 @@ class JobRunner:
         self._engine = engine
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, kind: Kind, through: datetime, *, dry_run: bool) -> str:
-        """Start a job and return its id, or that of the one of its kind that is under way."""
+    async def start(
+        self, kind: Kind, through: datetime, work: Work, *, dry_run: bool, asked: str | None = None
+    ) -> str:
+        """Start a job and return its id, or that of the one of its kind that is under way.
+
+        Raises Busy if that one was asked something else.
+        """
         pool = self._engine.pool
         await pool.execute(query("job_bury"), DEAD_AFTER_SECONDS)
         for _ in range(3):
             job_id = f"j-{secrets.token_hex(6)}"
-            row = await pool.fetchrow(query("job_start"), job_id, kind, through, dry_run)
+            row = await pool.fetchrow(query("job_start"), job_id, kind, through, dry_run, asked)
             if row is not None:
+                if row["request"] != asked:
+                    raise Busy
                 if row["made"]:
-                    task = asyncio.create_task(self._run(job_id, kind, through, dry_run), name=f"job {kind}")
+                    task = asyncio.create_task(self._run(job_id, kind, work), name=f"job {kind}")
                     self._tasks.add(task)
                     task.add_done_callback(self._tasks.discard)
                 return str(row["job_id"])
@@ -88,16 +105,13 @@ class JobRunner:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _run(self, job_id: str, kind: Kind, through: datetime, dry_run: bool) -> None:
-        note = _Note(self._engine.pool, job_id)
-        work: Callable[..., Awaitable[dict[str, Any]]] = (
-            self._engine.expire if kind == "expiry" else self._engine.review_tiers
-        )
+    async def _run(self, job_id: str, kind: Kind, work: Work) -> None:
+        note = Note(self._engine.pool, job_id)
         signs = asyncio.create_task(note.keep_alive())
-        log.info("job_started", job_id=job_id, kind=kind, dry_run=dry_run)
+        log.info("job_started", job_id=job_id, kind=kind)
         try:
             await note.write("running")
-            counts = await work(through, dry_run, note.progressed)
+            counts = await work(note)
             note.progress, note.counts = 1.0, counts
             await note.write("done")
             log.info("job_done", job_id=job_id, kind=kind)
@@ -114,8 +128,8 @@ class JobRunner:
             signs.cancel()
 
 
-class _Note:
-    """How far one job is, written down now and then."""
+class Note:
+    """How far one job is, written down now and then. `result`: what is to be kept when it is done."""
 
     def __init__(self, pool: asyncpg.Pool, job_id: str) -> None:
         self._pool = pool
@@ -123,17 +137,23 @@ class _Note:
         self._written_at = 0.0
         self.progress = 0.0
         self.counts: dict[str, Any] = {}
+        self.result: str | None = None
 
     async def progressed(self, progress: float, counts: dict[str, Any]) -> None:
         self.progress, self.counts = progress, counts
         if time.monotonic() - self._written_at >= NOTE_SECONDS:
             await self.write("running")
 
+    def seen(self, progress: float, what: str) -> None:
+        """As `progressed`, for work that cannot wait; the next sign of life tells it."""
+        self.progress, self.counts = progress, {"done": what}
+
     async def write(self, status: Status, detail: str | None = None) -> None:
         self._written_at = time.monotonic()
         counts = msgspec.json.encode(self.counts).decode()
         progress = min(1.0, max(0.0, self.progress))
-        await self._pool.execute(query("job_note"), self._job_id, status, progress, counts, detail)
+        result = self.result if status == "done" else None
+        await self._pool.execute(query("job_note"), self._job_id, status, progress, counts, detail, result)
 
     async def keep_alive(self) -> None:
         while True:
@@ -143,6 +163,7 @@ class _Note:
 
 
 _body = msgspec.json.Decoder(JobBody)
+_report = msgspec.json.Decoder(Report)
 
 
 @call(
@@ -188,10 +209,13 @@ async def read_job(request: Call) -> Reply:
     fields = dict(row) | {"counts": msgspec.json.decode(row["counts"])}
     if fields["detail"] is None:
         del fields["detail"]
+    result = fields.pop("result")
+    if result is not None:
+        fields["result"] = _report.decode(result)
     return reply(JobAnswer(**fields))
 
 
-async def _start(request: Call, kind: Kind) -> Reply:
+async def _start(request: Call, kind: Literal["expiry", "tier-review"]) -> Reply:
     body = await read_optional_json(request, _body)
     held = context(request)
     now = await held.engine.now()
@@ -201,7 +225,11 @@ async def _start(request: Call, kind: Kind) -> Reply:
             raise FutureTime(
                 "`through` is ahead of the ledger's clock; what lies in the future is not due yet."
             )
-    job_id = await held.jobs.start(kind, body.through or now, dry_run=body.dry_run)
+    through, dry_run = body.through or now, body.dry_run
+    post = held.engine.expire if kind == "expiry" else held.engine.review_tiers
+    job_id = await held.jobs.start(
+        kind, through, lambda note: post(through, dry_run, note.progressed), dry_run=dry_run
+    )
     return reply(JobStarted(job_id), 202)
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from multiprocessing import get_context
 from typing import Literal
 
@@ -39,6 +40,7 @@ async def backtest(
     start: datetime | None = None,
     end: datetime | None = None,
     processes: int = 2,
+    apart: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Replays the recorded history under a candidate program, beside what was in force, and says what would change.
@@ -51,7 +53,7 @@ async def backtest(
         source: the candidate's file; None replays what was in force against itself.
         start: the candidate is in force from then on, and what occurred from then on is counted; None: always.
         end: what occurred from then on is left out; None, or later than now: now.
-        processes: how many share the work; 1 does it in this one.
+        processes: how many share the work; 1 does it in this one, unless it is to be done `apart`.
         progress: called now and then.
 
     Raises:
@@ -62,7 +64,8 @@ async def backtest(
     connection = await open_view(database_url)
     try:
         programs = await load_programs(connection)
-        _check(programs, source, format)
+        if source is not None:
+            check_candidate(programs, source, format)
         now = await store.ledger_now(connection)
         # Tills may be a little ahead.
         until = min(end, now) if end is not None else now + timedelta(minutes=5)
@@ -77,7 +80,8 @@ async def backtest(
             until.astimezone(UTC), end is None or end > now, {},
         )  # fmt: skip
         ranges = await _ranges(connection)
-        part, frame, passes = await _passes(connection, programs, frame, ranges, processes, progress)
+        spread = partial(_spread, connection, programs, ranges, processes if processes > 1 or apart else 0)
+        part, frame, passes = await _passes(spread, frame, len(ranges), progress)
         members = await _names(connection, part)
     finally:
         await connection.close()
@@ -85,9 +89,8 @@ async def backtest(
     return report_of(part, programs, candidate_of(frame), frame, members, now, seconds, processes, passes)
 
 
-def _check(programs: Programs, source: str | None, format: Literal["toml", "json"]) -> None:
-    if source is None:
-        return
+def check_candidate(programs: Programs, source: str, format: Literal["toml", "json"]) -> None:
+    """Refuses, as InvalidRequest with its diagnostics, a candidate that could not be put in force."""
     parsed = parse(source, format)
     found = [one for one in parsed.diagnostics if one.severity == "error"]
     if parsed.program is not None and programs.all:
@@ -109,12 +112,7 @@ async def _ranges(connection: Connection) -> list[Range]:
 
 
 async def _passes(
-    connection: Connection,
-    programs: Programs,
-    frame: Frame,
-    ranges: Sequence[Range],
-    processes: int,
-    progress: Progress | None,
+    spread: Callable[[Frame], AsyncIterator[Part]], frame: Frame, ranges: int, progress: Progress | None
 ) -> tuple[Part, Frame, int]:
     """Replays until no budget is overrun: all members share one, and each is replayed by himself.
 
@@ -126,12 +124,12 @@ async def _passes(
         number += 1
         whole = Part()
         done = 0
-        async for part in _spread(connection, programs, frame, ranges, processes):
+        async for part in spread(frame):
             whole.add(part)
             done += 1
             if progress is not None:
                 again = f" (pass {number}: a budget ran out)" if number > 1 else ""
-                progress(done / len(ranges), f"{whole.purchases:,} purchases{again}")
+                progress(done / ranges, f"{whole.purchases:,} purchases{again}")
         closed = _closed(frame, whole)
         if closed == frame.closed or number == MOST_PASSES:
             return whole, frame, number
@@ -160,10 +158,11 @@ def _closed(frame: Frame, part: Part) -> dict[str, datetime]:
 
 
 async def _spread(
-    connection: Connection, programs: Programs, frame: Frame, ranges: Sequence[Range], processes: int
+    connection: Connection, programs: Programs, ranges: Sequence[Range], processes: int, frame: Frame
 ) -> AsyncIterator[Part]:
+    """Replays all ranges in so many processes; none: in this one."""
     processes = min(processes, len(ranges))
-    if processes < 2:
+    if not processes:
         candidate = candidate_of(frame)
         for where in ranges:
             yield await replay(connection, frame, programs, candidate, where)

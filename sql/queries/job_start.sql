@@ -1,10 +1,11 @@
--- Makes a job unless one of its kind is under way, and returns whichever it is.
+-- Makes a job unless one of its kind is under way, and returns whichever it is, with what that was asked.
 with made as (
-    insert into job (job_id, kind, status, through, dry_run)
-    values ($1::text, $2::text, 'queued', $3::timestamptz, $4::boolean)
+    insert into job (job_id, kind, status, through, dry_run, request)
+    values ($1::text, $2::text, 'queued', $3::timestamptz, $4::boolean, $5::text)
     on conflict (kind) where status in ('queued', 'running') do nothing
     returning job_id
 )
-select job_id, true as made from made
+select job_id, true as made, $5::text as request from made
 union all
-select job_id, false from job where kind = $2 and status in ('queued', 'running') and not exists (select from made)
+select job_id, false, request from job
+where kind = $2 and status in ('queued', 'running') and not exists (select from made)

@@ -43,6 +43,7 @@ TABLE = [
     ("GET", "/v1/program/diff", OPS),
     ("POST", "/v1/jobs/expiry", OPS),
     ("POST", "/v1/jobs/tier-review", OPS),
+    ("POST", "/v1/jobs/backtest", OPS),
     ("GET", "/v1/jobs/j", OPS),
     ("GET", "/v1/reports/liability", OPS),
     ("GET", "/v1/keys", ADMIN),
