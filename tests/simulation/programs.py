@@ -57,10 +57,11 @@ EXPIRIES = (
 )
 # Without the flat bonus, which a return may lose, a multiplied rule wins the group: what is kept could earn more.
 UNSTABLE = (
-    '[[rules]]\nid = "u1"\nkind = "flat"\npoints = 40\nwhen = { min_amount = 5000 }\ngroup = "u"\n',
-    '[[rules]]\nid = "u2"\nkind = "spend"\npoints = 1\nper_amount = 300\ngroup = "u"\n',
+    '[[rules]]\nid = "u1"\nkind = "flat"\npoints = 400\nwhen = { min_amount = 5000 }\ngroup = "u"\n',
+    '[[rules]]\nid = "u2"\nkind = "spend"\npoints = 1\nper_amount = 30\ngroup = "u"\n',
     '[[rules]]\nid = "u3"\nkind = "multiplier"\nfactor = 4\n',
 )
+WELCOME = '[[rules]]\nid = "welcome"\nkind = "flat"\npoints = 30\nwhen = { first_purchase = true }\n'
 RATES = ((100, 100), (10, 1), (3, 100), (1, 5), (50, 33), (100, 100))
 
 
@@ -167,6 +168,8 @@ class Family:
             rules.append(self._rule(n))
         if rng.random() < 0.15:
             rules += UNSTABLE
+        if rng.random() < 0.3:
+            rules.append(WELCOME)
         if rng.random() < 0.3:
             rng.shuffle(rules)
         return rules

@@ -59,10 +59,10 @@ class World:
     def next(self) -> Step:
         rng = self.rng
         self.tick()
-        dice = rng.random()
-        if dice < 0.03 or (dice < 0.1 and len(self.members) < self.planned_members):
+        if rng.random() < (0.1 if len(self.members) < self.planned_members else 0.02):
             return self.enrol()
-        if dice < 0.045:
+        dice = rng.random()
+        if dice < 0.035:
             when = None if rng.random() < 0.5 else self.now + timedelta(hours=rng.randrange(1, 400))
             return PutProgram(self.now, self.family.source(), when)
         if dice < 0.06:
@@ -71,7 +71,9 @@ class World:
             return PostDue(self.now, rng.random() < 0.4)
         if dice < 0.30:
             return Look(self.now, rng.choice(self.members))
-        if dice < 0.55:
+        if dice < 0.33 and (newcomer := self.newcomer()) is not None:
+            return Submit(self.now, self.regret(newcomer), rng.random() < 0.5)
+        if dice < 0.56:
             return Submit(self.now, (self.request(),), False)
         count = rng.choice((2, 5, 20, 50, 100, 200))
         crowd = rng.sample(self.members, min(len(self.members), rng.choice((1, 4, 40))))
@@ -110,6 +112,19 @@ class World:
         found = [self.request(crowd) for _ in range(count)]
         found += [self.rng.choice(found) for _ in range(count // 10)]
         return tuple(found)
+
+    def newcomer(self) -> str | None:
+        """A member without a purchase, if there is one."""
+        if self.model is None:
+            return None
+        return next((one for one in reversed(self.members) if not self.model.members[one].purchases), None)
+
+    def regret(self, member: str) -> tuple[Request, ...]:
+        """A purchase that comes back whole, and the next one."""
+        first = self.purchase(member)
+        found = (first, Return(self.id("t"), first.purchase_id, self.now), self.purchase(member))
+        self.past += found
+        return found
 
     # -- members ---------------------------------------------------------------------------------------------------
 
