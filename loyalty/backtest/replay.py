@@ -25,7 +25,7 @@ from loyalty.engine.facts import (
     redemption_facts,
     reversal_facts,
 )
-from loyalty.engine.loading import may_change_tier
+from loyalty.engine.loading import needs_tiers
 from loyalty.engine.merge import move_estate
 from loyalty.engine.requests import SOMEBODY
 from loyalty.engine.standing import standing_of_head
@@ -231,7 +231,7 @@ class Replay:
 
     def _decide(self, book: ReplayBook, event: Event, request: Request) -> None:
         context, account = self.context, book.account
-        if may_change_tier(context, (request,), (account,)):
+        if self._needs_rows(book, request):
             context.rows[account] = self._rows_for(book, request)
         self.sink.begin(book, event.occurred_at)
         key = ("opening", event.id or "") if event.kind == "opening" else None
@@ -316,6 +316,14 @@ class Replay:
             self._with_rows(book)
             self.context.post_due(book, through)
             self._took(book, None)
+
+    def _needs_rows(self, book: ReplayBook, request: Request) -> bool:
+        """Whether the decision may change the tier."""
+        if not isinstance(request, Purchase):
+            return isinstance(request, Return | UnlinkedReturn | OpeningTier)
+        programs, at = self.context.programs, request.occurred_at
+        amount = sum([line.amount for line in request.lines])
+        return not programs.one_window() or needs_tiers(programs.at(at), book.head, at, amount, 1)
 
     def _rows_for(self, book: ReplayBook, request: Request) -> list[Qualifying]:
         """What counts for the tier: for a purchase only what its windows can hold, since many have long histories."""

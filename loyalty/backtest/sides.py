@@ -117,14 +117,13 @@ class Side:
         version = context.programs.at(event.occurred_at)
         if not version.needs.budgeted:
             return
-        for rule in version.program.rules:
-            if rule.limit is None or rule.limit.budget_points is None:
-                continue
+        for rule in version.needs.budgeted:
+            most = version.needs.limits[rule].budget_points or 0
             if version.version == self.number:
-                closed_at = self.closed.get(rule.id)
+                closed_at = self.closed.get(rule)
                 closed = closed_at is not None and event.occurred_at >= closed_at
-                context.budgets[rule.id] = rule.limit.budget_points if closed else 0
-            elif (before := used.get(rule.id)) is not None and before.budget_left is not None:
-                context.budgets[rule.id] = rule.limit.budget_points - before.budget_left
+                context.budgets[rule] = most if closed else 0
+            elif (before := used.get(rule)) is not None and before.budget_left is not None:
+                context.budgets[rule] = most - before.budget_left
             else:
-                context.budgets[rule.id] = 0
+                context.budgets[rule] = 0

@@ -88,23 +88,20 @@ class Context:
     def used(self, account: int, version: ProgramVersion, day: date) -> dict[str, Used]:
         """How far the version's limited rules were used before."""
         found = {}
-        for rule in version.program.rules:
-            limit = rule.limit
-            if limit is None:
-                continue
-            times, points = self.counted.get((account, rule.id, EVER), (0, 0))
-            times_day, _ = self.counted.get((account, rule.id, day), (0, 0))
+        for rule, limit in version.needs.limits.items():
+            times, points = self.counted.get((account, rule, EVER), (0, 0))
+            times_day, _ = self.counted.get((account, rule, day), (0, 0))
             left = None
             if limit.budget_points is not None:
-                left = max(0, limit.budget_points - self.budgets.get(rule.id, 0))
-            found[rule.id] = Used(times, times_day, points, left)
+                left = max(0, limit.budget_points - self.budgets.get(rule, 0))
+            found[rule] = Used(times, times_day, points, left)
         return found
 
     def charge(
         self, account: int, version: ProgramVersion, day: date, rule: str, times: int, points: int
     ) -> None:
         """Adds to (or with negative values gives back) what an account, and all of them, used of a rule."""
-        limit = next((found.limit for found in version.program.rules if found.id == rule), None)
+        limit = version.needs.limits.get(rule)
         if limit is None or not (times or points):
             return
         for key in ((account, rule, EVER), (account, rule, day)):

@@ -17,7 +17,8 @@ from loyalty.rules.selectors import line_test
 class Needs(msgspec.Struct, frozen=True):
     """Which facts a program asks for, so that the caller looks up no others.
 
-    limited: rules with limits by member. budgeted: rules with a budget. counters: whether there are any.
+    limited: rules with limits by member. budgeted: rules with a budget. counters: whether there are any. limits: of
+    all these rules, by id.
     """
 
     counters: bool
@@ -25,6 +26,7 @@ class Needs(msgspec.Struct, frozen=True):
     first_purchase: bool
     limited: tuple[str, ...]
     budgeted: tuple[str, ...]
+    limits: dict[str, Limit]
 
 
 def needs(program: Program) -> Needs:
@@ -32,12 +34,14 @@ def needs(program: Program) -> Needs:
     whens = [rule.when for rule in program.rules if rule.when is not None]
     limited = tuple(rule.id for rule in program.rules if rule.limit and _by_member(rule.limit))
     budgeted = tuple(rule.id for rule in program.rules if rule.limit and rule.limit.budget_points is not None)
+    counted = {*limited, *budgeted}
     return Needs(
         counters=bool(limited or budgeted),
         birthday=any(when.birthday is not None for when in whens),
         first_purchase=any(when.first_purchase is not None for when in whens),
         limited=limited,
         budgeted=budgeted,
+        limits={rule.id: rule.limit for rule in program.rules if rule.limit and rule.id in counted},
     )
 
 
