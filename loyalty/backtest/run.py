@@ -25,6 +25,8 @@ from loyalty.program.parse import parse, same_frame
 
 POSTINGS_AT_ONCE = 2_000
 """Postings of a range, unless one account has more: what one process works on between two signs of progress."""
+BESIDE_TILLS = 10
+"""Niceness of a process that works beside a server's tills."""
 MOST_PASSES = 4
 """Replays until no budget is overrun."""
 
@@ -53,7 +55,8 @@ async def backtest(
         source: the candidate's file; None replays what was in force against itself.
         start: the candidate is in force from then on, and what occurred from then on is counted; None: always.
         end: what occurred from then on is left out; None, or later than now: now.
-        processes: how many share the work; 1 does it in this one, unless it is to be done `apart`.
+        processes: how many share the work; 1 does it in this one.
+        apart: never in this one, and others go first: for a server that has tills to answer.
         progress: called now and then.
 
     Raises:
@@ -77,7 +80,7 @@ async def backtest(
         snapshot = await connection.fetchval("select pg_export_snapshot()")
         frame = Frame(
             database_url, snapshot, source, format, None if start is None else start.astimezone(UTC),
-            until.astimezone(UTC), end is None or end > now, {},
+            until.astimezone(UTC), end is None or end > now, {}, BESIDE_TILLS if apart else 0,
         )  # fmt: skip
         ranges = await _ranges(connection)
         spread = partial(_spread, connection, programs, ranges, processes if processes > 1 or apart else 0)
@@ -171,9 +174,9 @@ async def _spread(
     pool = ProcessPoolExecutor(
         processes, mp_context=get_context("spawn"), initializer=start, initargs=(frame,)
     )
+    under_way: set[asyncio.Future[Part]] = set()
     try:
         # A few ranges ahead, so that no process waits and no result piles up.
-        under_way: set[asyncio.Future[Part]] = set()
         left = iter(ranges)
         while True:
             for where in left:
@@ -186,6 +189,8 @@ async def _spread(
             for part in done:
                 yield part.result()
     finally:
+        for coming in under_way:
+            coming.cancel()
         pool.shutdown(wait=False, cancel_futures=True)
 
 

@@ -18,14 +18,12 @@ from loyalty.backtest.tally import Period
 from loyalty.db.connect import connect_owner
 from loyalty.engine.programs import Programs, ProgramVersion, compiled, load_programs
 
-NICENESS = 10
-"""Tills go first."""
-
 
 class Frame(Struct, frozen=True):
     """What every process needs to know. `snapshot`: exported by a transaction that outlives them.
 
-    source, format: of the candidate; None: what was in force is replayed against itself.
+    source, format: of the candidate; None: what was in force is replayed against itself. niceness: 0 to 19, how
+    readily others go first.
     """
 
     database_url: str
@@ -36,6 +34,7 @@ class Frame(Struct, frozen=True):
     end: datetime
     check: bool
     closed: dict[str, datetime]
+    niceness: int
 
 
 class _Process:
@@ -94,7 +93,7 @@ def start(frame: Frame) -> None:
     """Readies this process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.nice(NICENESS)
+    os.nice(frame.niceness)
     gc.disable()  # replayed rows make no cycles; what does is collected between ranges
     _Process.loop = asyncio.new_event_loop()
     _Process.frame = frame
