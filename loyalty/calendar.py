@@ -11,7 +11,7 @@ two, so that a period of a million months means never instead of an error.
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Literal, Protocol, TypeVar
-from zoneinfo import ZoneInfo, reset_tzpath
+from zoneinfo import ZoneInfo, available_timezones, reset_tzpath
 
 # Pinned tzdata: the package's, whatever the machine has, so that all servers agree on every clock change.
 reset_tzpath(())
@@ -43,6 +43,11 @@ _LAST_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 K = TypeVar("K")
 V = TypeVar("V")
+
+
+def known_zones() -> frozenset[str]:
+    """The names of all time zones of the pinned tzdata; the machine's own, such as `localtime`, are none."""
+    return frozenset(available_timezones())
 
 
 class Calendar:

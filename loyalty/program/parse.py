@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from loyalty.calendar import known_zones
 from loyalty.program.checks import check_program, same_frame
 from loyalty.program.diagnostics import Diagnostic, Path, Report, nearest, quote
 from loyalty.program.keys import IDENTIFIER, PROGRAM
@@ -162,7 +163,7 @@ def _program(table: Table) -> Program:
 @cache
 def zone_names() -> frozenset[str]:
     """The IANA time zones of the pinned tzdata."""
-    return frozenset(zoneinfo.available_timezones())
+    return known_zones()
 
 
 def _zone(table: Table) -> zoneinfo.ZoneInfo:

@@ -1,6 +1,8 @@
 """Program files: every default, every mistake with its line and key, all of them in one go."""
 
 import json
+import subprocess
+import sys
 from datetime import date, time
 from decimal import Decimal
 from fractions import Fraction
@@ -308,3 +310,9 @@ def test_no_tree_whatever_raises(tree: object) -> None:
 @given(st.text(max_size=60) | st.text(alphabet="[]{}=\"'#\n .,ab1-", max_size=60))
 def test_no_text_whatever_raises(text: str) -> None:
     assert parse(text).program is None
+
+
+def test_zones_are_those_of_the_pinned_tzdata_whatever_was_imported_before() -> None:
+    asked = "from loyalty.program.parse import zone_names; print('localtime' in zone_names(), len(zone_names()) > 400)"
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["False", "True"]
