@@ -7,7 +7,7 @@ candidate does not is made as far as the candidate allows: redemptions are cappe
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -118,7 +118,10 @@ class Replay:
         self.sink = sink
         self.family = family
         self.context = context = ReplayContext(side.beginning, side.programs)
-        self.owner = family.owner
+        journal = context.journal
+        self._journal: tuple[list[Any], ...] = (
+            journal.postings, journal.entries, journal.lots, journal.uses, journal.tiers, journal.opened, journal.ended,
+        )  # fmt: skip
         self.rows: dict[int, list[Qualifying]] = {}
         if family.birthday is not None:
             context.birthdays.update(dict.fromkeys(family.stands, family.birthday))
@@ -346,10 +349,9 @@ class Replay:
                 if row.qualifying_amount and row.qualifying_at is not None:
                     self.rows[account].append(Qualifying(row.qualifying_at, row.qualifying_amount))
         self.sink.took(book, journal, request)
-        for rows in (
-            journal.postings, journal.entries, journal.lots, journal.uses, journal.tiers, journal.opened, journal.ended,
-        ):  # fmt: skip
-            rows.clear()
+        for rows in self._journal:
+            if rows:
+                rows.clear()
         context.keep = False
 
     def _merge(self, merging: Merging) -> None:

@@ -253,7 +253,7 @@ def report_of(
         winners=winners,
         losers=losers,
         unchanged=gains[0],
-        gains=[GainRow(*_bounds(size), gains[size]) for size in sorted(gains)],
+        gains=[GainRow(*bounds(size), gains[size]) for size in sorted(gains)],
         most_gained=_members(part.winners, member_ids, 1),
         most_lost=_members(part.losers, member_ids, -1),
         matrix=[
@@ -399,7 +399,7 @@ def _budgets(sums: Sums, program: Program, frame: Frame) -> list[BudgetRow]:
     ]
 
 
-def _bounds(size: int) -> tuple[int, int]:
+def bounds(size: int) -> tuple[int, int]:
     """What a class of gains holds: 3 is 100 to 999."""
     if not size:
         return 0, 0
