@@ -1,7 +1,7 @@
 """The parts of a backtest that need no ledger: the order of merged histories, classes of gains, and charts."""
 
 from datetime import UTC, datetime, timedelta
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -83,7 +83,7 @@ def test_charts_are_well_formed_whatever_the_values(values: list[int]) -> None:
         rows(names, series, show),
         sides(names, [abs(value) for value in values], [-1] * len(values)),
     ):
-        ElementTree.fromstring(chart)
+        ET.fromstring(chart)
         assert "nan" not in chart
 
 
