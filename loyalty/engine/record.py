@@ -12,7 +12,7 @@ from loyalty.engine.redeem import InBasket, plan_in_basket, redeem_in_basket
 from loyalty.engine.standing import count_purchase, tier_in_force
 from loyalty.errors import InvalidRequest
 from loyalty.ledger.book import Book
-from loyalty.ledger.life import life_of
+from loyalty.ledger.life import Life, life_of, on_arrival
 from loyalty.ledger.state import OpenLot
 from loyalty.rules.award import Award, explain, rounding_text
 from loyalty.rules.facts import Facts
@@ -103,6 +103,11 @@ def _earn(
     if not award.points:
         return [], 0
     life = life_of(version.program.points, version.calendar, purchase.occurred_at, book.recorded_at)
+    if life.idle:
+        dies_at = book.idle_end(purchase.occurred_at) or book.recorded_at
+        graced = on_arrival(version.program.points, version.calendar, dies_at, book.recorded_at)
+        if graced != dies_at:  # dead on arrival, but late arrivals have a grace: a date of its own
+            life = Life(life.spendable_from, graced)
     lot, repaid = book.earn(award.points, life, purchase.purchase_id)
     ends_at = lot_end(book, lot)
     if ends_at is not None and ends_at <= book.recorded_at and lot.remaining:

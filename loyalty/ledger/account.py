@@ -56,9 +56,13 @@ class Account:
         """When the account's idle points die, if it has any."""
         return self.idle_end() if any(lot.idle for lot in self.lots.values()) else None
 
-    def idle_end(self) -> datetime | None:
-        """When idle points of the account die, whether it has any or not; None: not before its first activity."""
-        return None if self.head.active_at is None else self._idle_deadline(self.head.active_at)
+    def idle_end(self, activity_at: datetime | None = None) -> datetime | None:
+        """When idle points of the account die, whether it has any or not; None: not before its first activity.
+
+        activity_at: of an activity about to be recorded.
+        """
+        active_at = max((at for at in (self.head.active_at, activity_at) if at is not None), default=None)
+        return None if active_at is None else self._idle_deadline(active_at)
 
     def next_expiry(self) -> datetime | None:
         """The earliest instant at which points of known lots die."""

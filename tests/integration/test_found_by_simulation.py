@@ -97,3 +97,11 @@ limit = { per_member = 1, budget_points = 15 }
         await ledger.do(goods_back("p", START, back(2)))
         assert (await ledger.do(purchase(100))).points_earned == 0, "once was used already"
         assert await ledger.value("select points::int from budget where rule = 'once'") == 10
+
+
+async def test_late_arrivals_have_their_grace_where_points_die_with_inactivity(database_url: str) -> None:
+    rules = "late_grace_days = 7\n" + expiry("inactivity", days=20)
+    async with open_ledger(database_url, program(rules), "ada") as ledger:
+        receipt = await ledger.do(purchase(10000, START - timedelta(days=50)))
+        recorded_at = datetime.fromisoformat(receipt.recorded_at)
+        assert await ledger.lots() == [(100, recorded_at + timedelta(days=7))]
