@@ -9,7 +9,7 @@ import asyncpg
 from msgspec import Struct
 
 from loyalty.db.connect import open_pool
-from loyalty.engine import erase, liability, merge, past_due, quote, reads
+from loyalty.engine import erase, expire, liability, merge, quote, reads, review
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer
 from loyalty.engine.batch import Item, run_batch
@@ -94,13 +94,13 @@ class Engine(Access):
         self, through: datetime | None = None, dry_run: bool = False, progress: Progress | None = None
     ) -> Counts:
         """Posts everything that fell due up to `through` (at most now), in chunks that can be stopped and repeated."""
-        return await past_due.post_all_due(self, "expiry", through, dry_run, progress)
+        return await expire.expire(self, through, dry_run, progress)
 
     async def review_tiers(
         self, through: datetime | None = None, dry_run: bool = False, progress: Progress | None = None
     ) -> Counts:
         """As `expire`, for the accounts whose tier verdict is due."""
-        return await past_due.post_all_due(self, "tier-review", through, dry_run, progress)
+        return await review.review_tiers(self, through, dry_run, progress)
 
     # -- reads -----------------------------------------------------------------------------------------------------
 

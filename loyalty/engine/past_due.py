@@ -1,4 +1,4 @@
-"""The batches that ops run: everything due is posted, account by account, in chunks that never hold up the tills."""
+"""What the batches that ops run have in common: accounts with something due, in chunks that never hold up the tills."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -18,44 +18,39 @@ from loyalty.ledger import store
 Counts = dict[str, int]
 Progress = Callable[[float, Counts], Awaitable[None]]
 """Told after each chunk: the share done (0 to 1) and the counts so far."""
+Chunk = Callable[[asyncpg.Connection, int, list[int], datetime], Awaitable[Counts]]
+"""Does due accounts of a shard, up to an instant, in a transaction of its own; returns its counts."""
 
-CHUNK = 500
-"""Accounts that are locked together."""
 
-
-async def post_all_due(
+async def walk(
     engine: Access,
-    job: Literal["expiry", "tier-review"],
+    due: Literal["any", "verdict"],
     through: datetime | None,
-    dry_run: bool,
+    size: int,
+    chunk: Chunk,
     progress: Progress | None,
 ) -> Counts:
-    """Posts what fell due up to `through`, or only counts it. Stopped half-way it has done whole chunks; run again, the
-    rest. Counts: accounts, holds_timed_out, points_expired, verdicts."""
+    """Leads `chunk` through all accounts with something (or a tier verdict) due up to `through`, `size` at a time.
+
+    Stopped half-way it has done whole chunks; run again, the rest. Counts: accounts, holds_timed_out, points_expired,
+    verdicts. Raises FutureTime if `through` is after the ledger's clock.
+    """
     totals = dict.fromkeys(("accounts", *NAMES), 0)
     async with engine.pool.acquire() as connection:
-        now = await store.ledger_now(connection)
-        if through is not None and through > now:
-            raise FutureTime(
-                f"{through.isoformat()} is after the ledger's clock ({now.isoformat()}): only what is due is posted.",
-                now=now,
-            )
-        through = through or now
-        kind = "verdict" if job == "tier-review" else "any"
+        through = await _until(connection, through)
         to_do = 0
         for shard in range(engine.shards):
-            to_do += await connection.fetchval(query("count_due"), shard, through, kind)
+            to_do += await connection.fetchval(query("count_due"), shard, through, due)
         done = 0
         for shard in range(engine.shards):
             after = 0
             while True:
-                rows = await connection.fetch(query("due_accounts"), shard, through, after, CHUNK, kind)
+                rows = await connection.fetch(query("due_accounts"), shard, through, after, size, due)
                 accounts = [row["account"] for row in rows]
                 if not accounts:
                     break
                 after = accounts[-1]
-                counts = await _chunk(engine, connection, shard, accounts, through, dry_run)
-                for name, count in counts.items():
+                for name, count in (await chunk(connection, shard, accounts, through)).items():
                     totals[name] += count
                 done += len(accounts)
                 if progress is not None:
@@ -63,7 +58,17 @@ async def post_all_due(
     return totals
 
 
-async def _chunk(
+async def _until(connection: asyncpg.Connection, through: datetime | None) -> datetime:
+    now = await store.ledger_now(connection)
+    if through is not None and through > now:
+        raise FutureTime(
+            f"{through.isoformat()} is after the ledger's clock ({now.isoformat()}): only what is due is posted.",
+            now=now,
+        )
+    return through or now
+
+
+async def post_chunk(
     engine: Access,
     connection: asyncpg.Connection,
     shard: int,
@@ -71,6 +76,7 @@ async def _chunk(
     through: datetime,
     dry_run: bool,
 ) -> Counts:
+    """Posts everything due on accounts, as any write that locks them would; with `dry_run` it is only counted."""
     counts = dict.fromkeys(("accounts", *NAMES), 0)
     transaction = connection.transaction()
     await transaction.start()

@@ -1,0 +1,24 @@
+"""The review of tiers: accounts whose verdict is due, with whatever else is due on them."""
+
+from datetime import datetime
+
+import asyncpg
+
+from loyalty.engine.access import Access
+from loyalty.engine.past_due import Counts, Progress, post_chunk, walk
+
+CHUNK = 500
+"""Accounts that are locked together."""
+
+
+async def review_tiers(
+    engine: Access, through: datetime | None, dry_run: bool, progress: Progress | None
+) -> Counts:
+    """Posts what fell due up to `through`, or only counts it. Raises and counts as `walk` does."""
+
+    async def chunk(
+        connection: asyncpg.Connection, shard: int, accounts: list[int], through: datetime
+    ) -> Counts:
+        return await post_chunk(engine, connection, shard, accounts, through, dry_run)
+
+    return await walk(engine, "verdict", through, CHUNK, chunk, progress)
