@@ -11,7 +11,8 @@ from loyalty.api.reading import Call, PageLimit, context, in_path, read_json, re
 from loyalty.api.reply import Reply, reply
 from loyalty.errors import FieldError, Forbidden, InvalidRequest, MemberExists, MergeConflict, UnknownMember
 from loyalty.members import directory
-from loyalty.members.directory import Listed, MemberAnswer, MemberPage
+from loyalty.members.answers import MemberAnswer, MemberPage
+from loyalty.members.directory import Listed
 from loyalty.members.enrol import enrol
 from loyalty.members.identity import SCHEMES, Name, parse_reference
 from loyalty.types import Enrolment, MemberChange, MemberRef, Text

@@ -1,12 +1,13 @@
 """The directory: who the accounts belong to. Reads members, finds them by any name, changes them."""
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET
 
 from loyalty.db.sql import query
 from loyalty.errors import FieldError, InvalidRequest, MemberExists, UnknownMember
+from loyalty.members.answers import MemberAnswer
 from loyalty.members.identity import SCHEMES, Name, names_of, parse_reference
 from loyalty.members.text import text_errors
 from loyalty.types import AccountNumber, MemberChange, Shard
@@ -15,26 +16,6 @@ if TYPE_CHECKING:
     import asyncpg
 
 MAX_PAGE = 200
-
-
-class MemberAnswer(Struct, frozen=True):
-    """A member. `identifiers` are written as references: `phone:+8613800000001`."""
-
-    member_id: str
-    identifiers: list[str]
-    name: str | None
-    birthday: date | None
-    enrolled_at: datetime
-    tier: str
-    status: Literal["active", "blocked"]
-    merged_into: str | UnsetType = UNSET
-
-
-class MemberPage(Struct, frozen=True):
-    """Members found, and the cursor behind them when there are more."""
-
-    members: list[MemberAnswer]
-    next_cursor: str | None
 
 
 class Listed(NamedTuple):
