@@ -26,11 +26,11 @@ from loyalty.api import (
 )
 from loyalty.api.context import Context
 from loyalty.api.contract import complete
-from loyalty.api.jobs import JobRunner
 from loyalty.api.observer import Observer
 from loyalty.api.page import OfflineSwagger
 from loyalty.api.problems import handle
 from loyalty.engine.engine import Engine
+from loyalty.jobs.runner import JobRunner
 from loyalty.keys import KeyRing
 from loyalty.settings import Settings
 

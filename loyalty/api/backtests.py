@@ -7,13 +7,14 @@ from msgspec import Struct, field
 
 from loyalty.api.auth import OPS
 from loyalty.api.contract import call
-from loyalty.api.jobs import Busy, JobStarted, Note
+from loyalty.api.jobs import JobStarted
 from loyalty.api.reading import Call, context, read_json
 from loyalty.api.reply import Reply, reply
 from loyalty.backtest import backtest
 from loyalty.backtest.run import check_candidate
 from loyalty.engine.validate import check_instant
 from loyalty.errors import FieldError, InvalidRequest, Overloaded
+from loyalty.jobs.runner import Busy, Note
 from loyalty.program.parse import starter_source
 from loyalty.types import Instant
 

@@ -1,18 +1,17 @@
 """What one server process holds while it runs."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from loyalty.api.jobs import JobRunner
-    from loyalty.engine.engine import Engine
-    from loyalty.keys import KeyRing
-    from loyalty.settings import Settings
+from loyalty.engine.engine import Engine
+from loyalty.jobs.runner import JobRunner
+from loyalty.keys import KeyRing
+from loyalty.settings import Settings
 
 
 class Context(NamedTuple):
     """Made when the server starts, closed when it stops; handlers reach it by `reading.context`."""
 
-    settings: "Settings"
-    engine: "Engine"
-    keys: "KeyRing"
-    jobs: "JobRunner"
+    settings: Settings
+    engine: Engine
+    keys: KeyRing
+    jobs: JobRunner

@@ -4,7 +4,6 @@ import asyncio
 from functools import partial
 
 import msgspec
-import pytest
 
 from tests.faults.harness import LONG, Ground
 from tests.faults.load import Load
@@ -78,9 +77,6 @@ async def test_an_expiry_batch_is_killed_half_way_and_run_again(ground: Ground) 
     await ground.settle(load)
 
 
-@pytest.mark.skipif(
-    not LONG, reason="a job counts as dead after a minute: runs with `python -m tests.faults.long`"
-)
 async def test_a_server_is_killed_in_the_middle_of_its_job(ground: Ground) -> None:
     server = await ground.serve()
 
