@@ -94,7 +94,9 @@ class Books:
         merges = posting is not None and posting.kind == "merge"
         for lot in moved.lots:
             self._grant(lot, merges)
-        for use in moved.uses:
+        for ordinal, use in enumerate(moved.uses, 1):
+            if use.ordinal != ordinal:
+                self._report("lot_use", _key(use), f"is number {ordinal} of its posting")
             self._use(use, merges)
         for ordinal, tier in enumerate(moved.tiers, 1):
             self._change_tier(ordinal, tier)
@@ -268,9 +270,7 @@ def _key(row: Made) -> str:
             return f"seq={row.seq}"
         case Lot():
             return f"lot={row.lot}"
-        case Use():
-            return f"posting={row.posting} lot={row.lot} purpose={row.purpose}"
-        case Tier():
+        case Use() | Tier():
             return f"posting={row.posting} ordinal={row.ordinal}"
 
 

@@ -33,7 +33,9 @@ def posting_hash(previous: bytes, posting: Posting, moved: Moved) -> bytes:
             f"|{lot.recorded_at + shift}"
         )
     for u in moved.uses:
-        text += f"\nu|{u.lot}|{u.purpose}|{u.points}|{u.occurred_at + shift}|{u.recorded_at + shift}"
+        text += (
+            f"\nu|{u.ordinal}|{u.lot}|{u.purpose}|{u.points}|{u.occurred_at + shift}|{u.recorded_at + shift}"
+        )
     for t in moved.tiers:
         text += _tier_text(t)
     return sha256(text.encode()).digest()

@@ -23,7 +23,7 @@ _HEADS = Copied("head", "q i i i q q q q i ? q ? q ? q ? q ? q ? q ? q ? q", tex
 _POSTINGS = Copied("posting", "q i q q i q ? q 12s", texts=6)
 _ENTRIES = Copied("entry", "q i i q q q q 12s 12s")
 _LOTS = Copied("lot", "q i i i q q q q q ? ? q", texts=1)
-_USES = Copied("use", "q i i q q q 12s")
+_USES = Copied("use", "q i i i q q q 12s")
 _TIERS = Copied("tier", "q i i q q q ? q ? q ? q", texts=3)
 _OPEN_LOTS = Copied("open_lot", "q i i q q q ? ? q", texts=1)
 _OPEN_HOLDS = Copied("open_hold", "q i q q", texts=1)
@@ -106,6 +106,7 @@ class Lot(NamedTuple):
 class Use(NamedTuple):
     account: int
     posting: int
+    ordinal: int
     lot: int
     points: int
     occurred_at: int
@@ -215,7 +216,7 @@ async def read_range(connection: Connection, shard: int, first: int, last: int) 
         lot = Lot._make((*row[:10], None if row[10] else row[11], (row[12] or b"").decode()))
         moved[row[:2]].lots.append(lot)
     for row in await _USES.read(connection, *where):
-        use = Use._make((*row[:6], _name(row[6])))
+        use = Use._make((*row[:7], _name(row[7])))
         moved[row[:2]].uses.append(use)
     for row in await _TIERS.read(connection, *where):
         moved[row[:2]].tiers.append(_tier(row))

@@ -18,8 +18,7 @@ from loyalty.ledger.book import Book
 from loyalty.ledger.chain import GENESIS
 from loyalty.ledger.life import Life
 from loyalty.ledger.rows import PostingRow
-from loyalty.ledger.state import Head, Hold, Journal, OpenLot, Posting, UsedLot
-from loyalty.ledger.store import use_order
+from loyalty.ledger.state import Head, Hold, Journal, OpenLot, Posting
 
 
 def empty_head(account: int) -> Head:
@@ -53,16 +52,9 @@ class ReplayBook(Book):
         self._watch((self.idle_end() or BEGINNING) if life.idle else life.expires_at)
         return super()._grant(points, earned_at, life, purchase_id, origin)
 
-    def redeem(self, points: int) -> list[UsedLot]:
-        used = super().redeem(points)
-        used.sort(key=use_order)  # as the rows give it back to a later reversal
-        return used
-
     def hold(self, redemption_id: str, points: int, until: datetime) -> Hold:
         self._watch(until)
-        hold = super().hold(redemption_id, points, until)
-        hold.uses.sort(key=use_order)
-        return hold
+        return super().hold(redemption_id, points, until)
 
     def hold_again(self, hold: Hold, lots: list[OpenLot]) -> None:
         self._watch(hold.until)

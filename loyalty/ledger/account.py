@@ -114,15 +114,12 @@ class Account:
     def _link(self, p: Posting, row: PostingRow) -> PostingRow:
         """The row with the hash that follows the last one's."""
         journal, head = self.journal, self.head
-        uses = journal.uses[p.uses :]
-        if len(uses) > 1:
-            uses.sort(key=lambda use: (use.lot, use.purpose))
         head.hash = posting_hash(
             head.hash,
             row,
             journal.entries[p.entries :],
             journal.lots[p.lots :],
-            uses,
+            journal.uses[p.uses :],
             journal.tiers[p.tiers :],
         )
         return row._replace(hash=head.hash)
@@ -181,17 +178,13 @@ class Account:
         lot.remaining -= points
         if not lot.remaining:
             del self.lots[lot.lot]
-        self.journal.uses.append(
+        uses = self.journal.uses
+        uses.append(
             UseRow(
-                self.account,
-                self.head.number,
-                lot.lot,
-                purpose,
-                points,
-                occurred_at or p.occurred_at,
-                self.recorded_at,
+                self.account, self.head.number, len(uses) - p.uses + 1, lot.lot, purpose, points,
+                occurred_at or p.occurred_at, self.recorded_at,
             )
-        )
+        )  # fmt: skip
         return UsedLot(
             lot.lot,
             lot.origin,

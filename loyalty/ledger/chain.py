@@ -41,7 +41,7 @@ def posting_hash(
 ) -> bytes:
     """The hash of a posting that follows the one whose hash is `previous`. `posting.hash` is not read.
 
-    Entries come in the order of seq, lots of lot, uses of (lot, purpose), tier changes of ordinal.
+    Entries come in the order of seq, lots of lot, uses and tier changes of ordinal.
     """
     p = posting
     lines = [
@@ -63,7 +63,8 @@ def posting_hash(
         )
     for u in uses:
         lines.append(
-            f"u|{u.lot}|{u.purpose}|{u.points}|{microseconds(u.occurred_at)}|{microseconds(u.recorded_at)}"
+            f"u|{u.ordinal}|{u.lot}|{u.purpose}|{u.points}|{microseconds(u.occurred_at)}"
+            f"|{microseconds(u.recorded_at)}"
         )
     for t in tiers:
         lines.append(

@@ -54,10 +54,11 @@ class LotRow(NamedTuple):
 
 
 class UseRow(NamedTuple):
-    """Points of a lot used by a posting. Immutable."""
+    """Points of a lot used by a posting, numbered 1..n in the order of use. Immutable."""
 
     account: int
     posting: int
+    ordinal: int
     lot: int
     purpose: str
     points: int

@@ -25,7 +25,7 @@ class OpenLot:
 
 @dataclass(slots=True, frozen=True)
 class UsedLot:
-    """Points that were used, with the life that they go back to when they are given back."""
+    """Points that were used, with the life that they go back to when they are given back. As the SQL type used_lot."""
 
     lot: int
     origin: int

@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from asyncpg import Connection, Record
 
@@ -239,30 +238,9 @@ def _holds(rows: Iterable[Record], used: Iterable[Record]) -> dict[int, list[Hol
 
 
 def _used_lots(rows: Iterable[Record]) -> dict[tuple[int, int], list[UsedLot]]:
-    """Soonest to expire first, equal expiry earliest earned first: the order of use. Idle lots were the last to die."""
+    """By account and posting; the rows come in the order of use."""
     found: dict[tuple[int, int], list[UsedLot]] = defaultdict(list)
     for row in rows:
-        (
-            account,
-            posting,
-            lot,
-            _purpose,
-            points,
-            origin,
-            earned_at,
-            spendable_from,
-            expires_at,
-            idle,
-            purchase_id,
-        ) = row
-        found[account, posting].append(
-            UsedLot(lot, origin, points, earned_at, spendable_from, expires_at, idle, purchase_id)
-        )
-    for uses in found.values():
-        uses.sort(key=use_order)
+        account, posting, *fields = row
+        found[account, posting].append(UsedLot(*fields))
     return found
-
-
-def use_order(use: UsedLot) -> tuple[bool, Any, datetime, int]:
-    """The order in which a posting used its lots, as far as their rows tell."""
-    return (use.expires_at is None, use.expires_at or use.earned_at, use.earned_at, use.lot)

@@ -40,8 +40,9 @@ begin
         into holds from open_hold h where h.shard = p_shard and h.account = any (v_loaded);
 
         if holds is not null then
-            select array_agg(row(u.account, u.posting, u.lot, u.purpose, u.points,
-                    l.origin, l.earned_at, l.spendable_from, l.expires_at, l.idle, l.purchase_id)::used_lot)
+            select array_agg(row(u.account, u.posting, u.lot, l.origin, u.points,
+                    l.earned_at, l.spendable_from, l.expires_at, l.idle, l.purchase_id)::used_lot
+                order by u.account, u.posting, u.ordinal)
             into hold_uses
             from unnest(holds) h
             join lot_use u on u.shard = p_shard and u.account = h.account and u.posting = h.posting

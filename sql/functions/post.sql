@@ -125,8 +125,8 @@ begin
                 using errcode = 'LY001';
         end if;
 
-        insert into lot_use (shard, account, posting, lot, purpose, points, occurred_at, recorded_at)
-        select p_shard, u.account, u.posting, u.lot, u.purpose, u.points, u.occurred_at, u.recorded_at
+        insert into lot_use (shard, account, posting, ordinal, lot, purpose, points, occurred_at, recorded_at)
+        select p_shard, u.account, u.posting, u.ordinal, u.lot, u.purpose, u.points, u.occurred_at, u.recorded_at
         from unnest(p_uses) u;
 
         -- The check on remaining refuses a lot used beyond its points.

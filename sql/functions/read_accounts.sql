@@ -17,8 +17,9 @@ returns table (
             (select array_agg(row(h.account, h.redemption_id, h.posting, h.points, h.until)::hold_row)
              from open_hold h where h.shard = p_shard and h.account = a.account) end,
         case when a.held > 0 then
-            (select array_agg(row(u.account, u.posting, u.lot, u.purpose, u.points,
-                                  l.origin, l.earned_at, l.spendable_from, l.expires_at, l.idle, l.purchase_id)::used_lot)
+            (select array_agg(row(u.account, u.posting, u.lot, l.origin, u.points,
+                                  l.earned_at, l.spendable_from, l.expires_at, l.idle, l.purchase_id)::used_lot
+                              order by u.posting, u.ordinal)
              from open_hold h
              join lot_use u on u.shard = p_shard and u.account = h.account and u.posting = h.posting
                  and u.purpose in ('hold', 'merge')

@@ -121,17 +121,18 @@ create table lot (
     check (expires_at is null or not idle)
 );
 
--- Immutable: points of a lot used, and what for.
+-- Immutable: points of a lot used, and what for; numbered 1..n in each posting, in the order of use.
 create table lot_use (
     shard smallint not null,
     account bigint not null,
     posting integer not null,
+    ordinal integer not null,
     lot integer not null,
     purpose use_purpose not null,
     points bigint not null check (points > 0),
     occurred_at timestamptz not null,
     recorded_at timestamptz not null,
-    primary key (shard, account, posting, lot, purpose)
+    primary key (shard, account, posting, ordinal)
 );
 
 -- Immutable: every change of an account's tier, and each renewal.

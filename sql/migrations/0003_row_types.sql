@@ -16,7 +16,7 @@ create type lot_row as (
     occurred_at timestamptz, recorded_at timestamptz
 );
 create type use_row as (
-    account bigint, posting integer, lot integer, purpose use_purpose, points bigint,
+    account bigint, posting integer, ordinal integer, lot integer, purpose use_purpose, points bigint,
     occurred_at timestamptz, recorded_at timestamptz
 );
 create type tier_row as (
@@ -51,8 +51,8 @@ create type open_lot_row as (
 );
 -- A lot's points that a posting used: what a restore gives back.
 create type used_lot as (
-    account bigint, posting integer, lot integer, purpose use_purpose, points bigint,
-    origin integer, earned_at timestamptz, spendable_from timestamptz, expires_at timestamptz, idle boolean, purchase_id text
+    account bigint, posting integer, lot integer, origin integer, points bigint,
+    earned_at timestamptz, spendable_from timestamptz, expires_at timestamptz, idle boolean, purchase_id text
 );
 create type found_request as (
     kind posting_kind, id text, account bigint, number integer, fingerprint bytea, answer bytea

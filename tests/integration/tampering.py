@@ -34,18 +34,19 @@ CHANGED = {
     f"update lot set expires_at = null where {ADA} and lot = 1": ("posting", "number=1"),
     f"update lot set expires_at = null, idle = true where {ADA} and lot = 1": ("posting", "number=1"),
     f"update lot set spendable_from = '2101-01-01Z' where {ADA} and lot = 1": (
-        "lot_use", "posting=3 lot=1 purpose=redeem"),
+        "lot_use", "posting=3 ordinal=1"),
     f"update lot set expires_at = '2001-01-01Z' where {ADA} and lot = 1": (
-        "lot_use", "posting=3 lot=1 purpose=redeem"),
+        "lot_use", "posting=3 ordinal=1"),
     f"update lot set origin = 7 where {ADA} and lot = 3": ("lot", "lot=3"),
     f"update lot set purchase_id = 'p9' where {ADA} and lot = 1": ("posting", "number=1"),
     f"update lot set posting = 99 where {ADA} and lot = 1": ("lot", "lot=1"),
     f"update lot_use set points = 51 where {ADA} and posting = 3": ("posting", "number=3"),
-    f"update lot_use set points = 5000 where {ADA} and posting = 3": ("lot_use", "posting=3 lot=1 purpose=redeem"),
+    f"update lot_use set points = 5000 where {ADA} and posting = 3": ("lot_use", "posting=3 ordinal=1"),
     f"update lot_use set purpose = 'expire' where {ADA} and posting = 3": (
-        "lot_use", "posting=3 lot=1 purpose=expire"),
-    f"update lot_use set lot = 99 where {ADA} and posting = 3": ("lot_use", "posting=3 lot=99 purpose=redeem"),
-    f"update lot_use set posting = 99 where {ADA} and posting = 3": ("lot_use", "posting=99 lot=1 purpose=redeem"),
+        "lot_use", "posting=3 ordinal=1"),
+    f"update lot_use set lot = 99 where {ADA} and posting = 3": ("lot_use", "posting=3 ordinal=1"),
+    f"update lot_use set posting = 99 where {ADA} and posting = 3": ("lot_use", "posting=99 ordinal=1"),
+    f"update lot_use set ordinal = 2 where {ADA} and posting = 3": ("lot_use", "posting=3 ordinal=2"),
     f"update lot_use set occurred_at = '2001-01-01Z' where {ADA} and posting = 3": ("posting", "number=3"),
     f"update tier_change set tier = 'ordinary' where {ADA}": ("posting", "number=2"),
     f"update tier_change set valid_until = null where {ADA}": ("posting", "number=2"),
@@ -92,11 +93,11 @@ ADDED = {
             occurred_at, recorded_at
         from lot where {ADA} and lot = 1""": ("lot", "lot=81"),
     f"""insert into lot_use
-        select shard, account, posting, 2, purpose, 1, occurred_at, recorded_at
+        select shard, account, posting, 2, 2, purpose, 1, occurred_at, recorded_at
         from lot_use where {ADA} and posting = 3""": ("posting", "number=3"),
     f"""insert into lot_use
-        select shard, account, 99, 2, purpose, 1, occurred_at, recorded_at
-        from lot_use where {ADA} and posting = 3""": ("lot_use", "posting=99 lot=2 purpose=redeem"),
+        select shard, account, 99, 2, 2, purpose, 1, occurred_at, recorded_at
+        from lot_use where {ADA} and posting = 3""": ("lot_use", "posting=99 ordinal=2"),
     f"""insert into tier_change
         select shard, account, 1, 1, at, tier, previous, reason, since, valid_until, verdict_at, ground_at, recorded_at
         from tier_change where {ADA}""": ("posting", "number=1"),

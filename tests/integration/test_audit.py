@@ -134,7 +134,7 @@ async def test_a_changed_row_accuses_one_posting_and_none_that_follow(rows: str)
 async def test_an_added_row_is_told_apart_from_a_changed_one(rows: str) -> None:
     await _tamper(
         rows,
-        f"""insert into lot_use select shard, account, posting, 2, purpose, 1, occurred_at, recorded_at
+        f"""insert into lot_use select shard, account, posting, 2, 2, purpose, 1, occurred_at, recorded_at
             from lot_use where {ADA} and posting = 3""",
     )
     found = await audit(rows)

@@ -2,8 +2,6 @@
 
 from datetime import datetime, timedelta
 
-import pytest
-
 from loyalty.errors import InvalidRequest
 from loyalty.types import Capture, PurchaseRedemption, Reversal, UnlinkedReturn
 from tests.builders import START, adjust, back, expiry, goods_back, hold, line, open_ledger, program, purchase
@@ -109,9 +107,6 @@ async def test_late_arrivals_have_their_grace_where_points_die_with_inactivity(d
         assert await ledger.lots() == [(100, recorded_at + timedelta(days=7))]
 
 
-@pytest.mark.xfail(
-    reason="a use does not say its place: reloaded, idle points count as used last", strict=True
-)
 async def test_given_back_is_what_was_used_last_also_where_idle_and_dated_points_meet(
     database_url: str,
 ) -> None:

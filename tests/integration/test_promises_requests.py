@@ -170,7 +170,7 @@ async def test_promise_10_each_posting_is_chained_to_the_one_before(database_url
                 f"||0|{second['fingerprint'].hex()}"
                 f"|{sha256(second['facts'].encode()).hexdigest()}|{sha256(second['answer']).hexdigest()}",
                 f"e|2|redeem|-4|6|{us(entry['occurred_at'])}|{us(entry['recorded_at'])}",
-                f"u|1|redeem|4|{us(use['occurred_at'])}|{us(use['recorded_at'])}",
+                f"u|1|1|redeem|4|{us(use['occurred_at'])}|{us(use['recorded_at'])}",
             ]
         )
         assert second["hash"] == sha256(text.encode()).digest()

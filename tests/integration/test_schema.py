@@ -8,7 +8,7 @@ import pytest
 
 from loyalty.db.connect import connect_owner
 from loyalty.ledger import rows
-from loyalty.ledger.state import Head, OpenLot
+from loyalty.ledger.state import Head, OpenLot, UsedLot
 
 ROW_TYPES: dict[str, tuple[str, ...]] = {
     "posting_row": rows.PostingRow._fields,
@@ -23,6 +23,7 @@ ROW_TYPES: dict[str, tuple[str, ...]] = {
     "head_row": rows.HeadRow._fields,
     "locked_head": tuple(field.name for field in fields(Head)),
     "open_lot_row": ("account", *(field.name for field in fields(OpenLot))),
+    "used_lot": ("account", "posting", *(field.name for field in fields(UsedLot))),
 }
 STORED = {
     "posting": "posting_row",
