@@ -111,13 +111,12 @@ async def _run(items: list[Item], engine: Access) -> None:
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + SETTLE_SECONDS
     pause = 0.02
-    for _ in range(ATTEMPTS):
-        todo = [item for item in items if item.outcome is None]
-        if not todo:
-            return
+    failed = 0
+    while failed < ATTEMPTS and (todo := [item for item in items if item.outcome is None]):
         try:
-            await _attempt(engine, todo)
+            await _attempt(engine, todo)  # gives at least the first of them its outcome
         except Exception as error:  # noqa: BLE001  # whatever it is, every item gets an answer
+            failed += 1
             what = _meaning(error, len(todo))
             if what is _Then.SPLIT:
                 log.warning("batch_split", items=len(todo), error=repr(error))
@@ -211,12 +210,16 @@ async def _attempt(engine: Access, items: list[Item]) -> None:
 
 
 async def resolve(engine: Access, connection: asyncpg.Connection, items: list[Item]) -> list[Item]:
-    """Finds each item's account; answers what was recorded before. Returns the items that are left to do."""
+    """Finds each item's account; answers what was recorded before. Returns the items to do now, in order.
+
+    From the first item on that is about an id which several members claim, the rest waits for the next attempt: then
+    it is known whose the id became.
+    """
     names = list({item.name for item in items if item.name is not None})
     keys = list({key for item in items for key in _keys(item)})
     members = await store.find_members(connection, names) if names else {}
     found = await store.find_requests(connection, engine.shards, keys) if keys else {}
-    coming: dict[RequestKey, Where] = {}
+    coming: dict[RequestKey, set[Where]] = defaultdict(set)
     todo = []
     for item in items:
         own = item.address.key
@@ -226,13 +229,16 @@ async def resolve(engine: Access, connection: asyncpg.Connection, items: list[It
             continue
         if item.address.subject is not None:
             subject = found.get(item.address.subject)
-            where = (subject.shard, subject.account) if subject else coming.get(item.address.subject)
+            claims = {(subject.shard, subject.account)} if subject else coming[item.address.subject]
+            if len(claims) > 1:
+                break
+            where = next(iter(claims), None)
         if where is None:
             item.outcome = _unknown(item)
             continue
         item.where = where
         for key in _keys(item):
-            coming.setdefault(key, where)
+            coming[key].add(where)
         todo.append(item)
     return todo
 

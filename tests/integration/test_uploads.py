@@ -137,6 +137,39 @@ async def test_a_redemption_inside_a_purchase_of_the_upload_is_found_by_its_reve
         assert codes(outcomes) == ["ok", "ok", "ok"]
 
 
+async def test_an_id_that_two_members_claim_in_an_upload_is_the_one_that_was_recorded(
+    database_url: str,
+) -> None:
+    """What is about it waits until it is known whose the id became."""
+    async with open_ledger(database_url, program(), "ada", "bob") as ledger:
+        outcomes = await ledger.all(
+            purchase(10000, START + timedelta(days=1), "ada", "p"),
+            purchase(10000, START, "bob", "p"),
+            goods_back("p", id="t"),
+            redeem(500, "ada", "r"),
+            purchase(20000, START, "bob", "q"),
+            redeem(50, "bob", "r"),
+            Reversal("r", 20, "v"),
+            goods_back("p", id="t"),
+        )
+        assert codes(outcomes) == [
+            "future-time", "ok", "ok", "insufficient-points", "ok", "ok", "ok", "again",
+        ]  # fmt: skip
+        assert (await ledger.points(), await ledger.points("bob")) == ((0, 0, 0, 0), (170, 0, 0, 0))
+
+
+async def test_an_upload_full_of_such_ids_comes_to_an_end(database_url: str) -> None:
+    async with open_ledger(database_url, program(), "ada", "bob") as ledger:
+        requests: list[Request] = []
+        for at in range(60):
+            requests += [
+                purchase(1000, START + timedelta(days=1), "ada", f"p{at}"),
+                purchase(1000, START, "bob", f"p{at}"),
+                goods_back(f"p{at}"),
+            ]
+        assert codes(await ledger.all(*requests)) == ["future-time", "ok", "ok"] * 60
+
+
 async def test_a_connection_cut_in_mid_upload_is_settled(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
