@@ -116,9 +116,26 @@ class AdjustmentAnswer(Struct, frozen=True):
     recorded_at: datetime
 
 
-class Quote(Receipt, frozen=True, kw_only=True):
-    """The receipt that a purchase would get, and the most points that may be redeemed on it. Nothing is written."""
+class DiscountAnswer(Struct, frozen=True):
+    """`amount` off a line: `percent` of it by the program's discount of that id, or by the member's `tier`."""
 
+    line: int
+    percent: int | Decimal
+    amount: int
+    discount: str | UnsetType = UNSET
+    tier: str | UnsetType = UNSET
+
+
+class Quote(Receipt, frozen=True, kw_only=True):
+    """What a purchase would come to: the discounts of its lines, `total_amount` after them, the receipt for that, and
+    the most points that may be redeemed on it. `privileges` are those of the tier that the member is in.
+
+    Nothing is written. Record the purchase with each line's amount less its discount to get this receipt.
+    """
+
+    discounts: list[DiscountAnswer]
+    total_amount: int
+    privileges: tuple[str, ...]
     max_points: int
 
 

@@ -16,6 +16,7 @@ from loyalty.program.model import ExpireInactivity, Program
 from loyalty.program.parse import parse, same_frame, starter_source
 from loyalty.rules.compile import Needs, compile_program, needs
 from loyalty.rules.judge import Judge
+from loyalty.rules.pricing import Pricing
 
 BEGINNING = datetime.fromisoformat("1900-01-01T00:00:00Z")
 """The first version is in force from here: before any purchase."""
@@ -37,6 +38,7 @@ class ProgramVersion(Struct, frozen=True):
     judge: Judge
     needs: Needs
     calendar: Calendar
+    pricing: Pricing
 
 
 class Programs:
@@ -107,6 +109,7 @@ def compiled(
     return ProgramVersion(
         version, effective_from, source, format, author, note, recorded_at,
         parsed.program, compile_program(parsed.program), needs(parsed.program), calendar_of(parsed.program.time_zone),
+        Pricing(parsed.program),
     )  # fmt: skip
 
 

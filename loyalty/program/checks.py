@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from loyalty.program.diagnostics import Diagnostic, Path, Report, nearest, quote
-from loyalty.program.model import Program, Rule
+from loyalty.program.model import Discount, Program, Rule
+from loyalty.program.odd_discounts import check_discounts
 from loyalty.program.odd_rules import check_rules
 from loyalty.program.odd_terms import check_terms
 
@@ -16,11 +17,14 @@ def check_program(program: Program, report: Report, starts_at: datetime | None =
     tiers = tuple(tier.id for tier in program.tiers)
     for number, rule in enumerate(program.rules):
         _tier_names(rule, tiers, ("rules", number), report)
+    for number, discount in enumerate(program.discounts):
+        _tier_names(discount, tiers, ("discounts", number), report)
     if report.failed:
         # What could not be read is missing from the program: a warning about it might be about nothing.
         return
     starts_on = None if starts_at is None else starts_at.astimezone(program.time_zone).date()
     check_rules(program, report, starts_on)
+    check_discounts(program, report, starts_on)
     check_terms(program, report)
 
 
@@ -42,7 +46,7 @@ def same_frame(old: Program, new: Program) -> list[Diagnostic]:
     return found.diagnostics()
 
 
-def _tier_names(rule: Rule, tiers: tuple[str, ...], path: Path, report: Report) -> None:
+def _tier_names(rule: Rule | Discount, tiers: tuple[str, ...], path: Path, report: Report) -> None:
     for name in sorted((rule.when and rule.when.tier) or ()):
         if name not in tiers:
             report.error((*path, "when", "tier"), f"{quote(name)} is no tier here: {nearest(name, tiers)}")

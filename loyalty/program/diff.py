@@ -6,6 +6,7 @@ from typing import Any
 from loyalty.program import plain
 from loyalty.program.model import (
     Benefits,
+    Discount,
     PointsPolicy,
     Program,
     RedemptionPolicy,
@@ -29,6 +30,7 @@ def diff(old: Program, new: Program) -> list[str]:
         *_tiers(old, new),
         *_tier_policy(old.tier_policy, new.tier_policy),
         *_rules(old, new),
+        *_discounts(old, new),
     ]
 
 
@@ -187,14 +189,35 @@ def _rules(old: Program, new: Program) -> Iterator[str]:
         yield "the rules stand in another order, by which limits trim and ties are decided"
 
 
-def _rule(old: Rule, new: Rule, old_currency: str, new_currency: str) -> Iterator[str]:
-    gave, gives = plain.gives(old, old_currency), plain.gives(new, new_currency)
-    if gave != gives:
-        yield _value(gave, gives)
+def _discounts(old: Program, new: Program) -> Iterator[str]:
+    before = {discount.id: discount for discount in old.discounts}
+    after = {discount.id: discount for discount in new.discounts}
+    for name in before:
+        if name not in after:
+            yield f"discount {name} is gone"
+    for name, discount in after.items():
+        if name not in before:
+            yield f"discount {name} is new: {plain.discount(discount, new.currency)}"
+            continue
+        if discount.percent != before[name].percent:
+            yield f"discount {name}: {plain.off(discount)} instead of {plain.off(before[name])}"
+        for change in _terms(before[name], discount, old.currency, new.currency):
+            yield f"discount {name}: {change}"
+
+
+def _terms(old: Rule | Discount, new: Rule | Discount, old_currency: str, new_currency: str) -> Iterator[str]:
+    """On which lines and when."""
     yield from _conditions(old, new, old_currency, new_currency)
     yield from _lines(old.where, new.where)
     if (old.from_on, old.until_on) != (new.from_on, new.until_on):
         yield f"runs {plain.dates(new)} instead of {plain.dates(old)}"
+
+
+def _rule(old: Rule, new: Rule, old_currency: str, new_currency: str) -> Iterator[str]:
+    gave, gives = plain.gives(old, old_currency), plain.gives(new, new_currency)
+    if gave != gives:
+        yield _value(gave, gives)
+    yield from _terms(old, new, old_currency, new_currency)
     if old.group != new.group:
         yield _added("in group", old.group, new.group)
     yield from _limits(plain.limits(old.limit), plain.limits(new.limit))
@@ -214,7 +237,9 @@ def _added(what: str, old: str | None, new: str | None) -> str:
     return f"now {what} {new}" + (f" instead of {old}" if old is not None else "")
 
 
-def _conditions(old: Rule, new: Rule, old_currency: str, new_currency: str) -> Iterator[str]:
+def _conditions(
+    old: Rule | Discount, new: Rule | Discount, old_currency: str, new_currency: str
+) -> Iterator[str]:
     before, after = plain.conditions(old.when, old_currency), plain.conditions(new.when, new_currency)
     for key in dict.fromkeys((*before, *after)):
         if key not in after:

@@ -287,7 +287,7 @@ TIER = TableOf(
         "benefits": TableOf(
             says="What members of the tier get besides points; shown to tills and shops.",
             keys={
-                "discount_percent": Number(says="Discount, in percent.", low=0, high=100),
+                "discount_percent": Number(says="Discount on every purchase, in percent.", low=0, high=100),
                 "privileges": _names("Names that tills and shops act on, such as free_delivery."),
             },
         ),
@@ -417,6 +417,18 @@ RULE = TableOf(
     },
 )
 
+DISCOUNT = TableOf(
+    says="Percent off the price for members, told with a quote. Of several on a line the highest counts.",
+    keys={
+        "id": Text(says="Its name in every quote.", pattern=IDENTIFIER, shape=_ID_SHAPE, required=True),
+        "percent": Number(says="10 takes a tenth off.", low=0, high=100, above=True, required=True),
+        "when": WHEN,
+        "where": RULE.keys["where"],
+        "from": RULE.keys["from"],
+        "until": RULE.keys["until"],
+    },
+)
+
 PROGRAM = TableOf(
     says="A loyalty program: what earns points, how long they live, what they are worth, which tiers there are.",
     keys={
@@ -440,5 +452,6 @@ PROGRAM = TableOf(
         "rules": TablesOf(
             says="The rules, in the order in which limits trim and ties are decided.", each=RULE
         ),
+        "discounts": TablesOf(says="What members pay less, besides what their tier gives.", each=DISCOUNT),
     },
 )

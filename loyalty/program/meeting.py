@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from loyalty.program.model import Program, Rule, Selector, When
+from loyalty.program.model import Discount, Program, Rule, Selector, When
 
 _CYCLE_DAYS = 28 * 366
 """Weekdays and dates meet again within 28 years, also on 29 February."""
@@ -27,14 +27,15 @@ class Horizon(Struct, frozen=True):
 
     @classmethod
     def of(cls, program: Program) -> "Horizon":
-        begins = [first for rule in program.rules if (first := _begin(rule)) is not None]
-        ends = [rule.until_on for rule in program.rules if rule.until_on is not None]
+        dated: tuple[Rule | Discount, ...] = (*program.rules, *program.discounts)
+        begins = [first for rule in dated if (first := _begin(rule)) is not None]
+        ends = [rule.until_on for rule in dated if rule.until_on is not None]
         first = min(begins, default=_EARLIEST)
         last = max([*begins, *ends], default=first)
         return cls(first, min((last - first).days + _CYCLE_DAYS, _MOST_DAYS, (date.max - first).days))
 
-    def of_rule(self, rule: Rule) -> int:
-        """The days on which the rule may fire, as bits."""
+    def of_rule(self, rule: Rule | Discount) -> int:
+        """The days on which the rule or discount may fire, as bits."""
         begin = 0 if rule.from_on is None else min(max((rule.from_on - self.first).days, 0), self.days)
         end = (
             self.days if rule.until_on is None else min(max((rule.until_on - self.first).days, 0), self.days)
@@ -58,7 +59,7 @@ class Horizon(Struct, frozen=True):
         return self.first + timedelta(days=(bits if last else bits & -bits).bit_length() - 1)
 
 
-def _begin(rule: Rule) -> date | None:
+def _begin(rule: Rule | Discount) -> date | None:
     """The first day that need be looked at; of a rule with an end alone, a cycle before it."""
     if rule.from_on is not None or rule.until_on is None:
         return rule.from_on

@@ -123,6 +123,20 @@ class Rule(Struct, frozen=True):
     limit: Limit | None = None
 
 
+class Discount(Struct, frozen=True):
+    """Percent off the price of its lines, for members: advice to tills and shops, not points.
+
+    `percent` is above 0 and at most 100, shown to clients as written. Days are as a rule's.
+    """
+
+    id: str
+    percent: int | Decimal
+    when: When | None = None
+    where: Selector | None = None
+    from_on: date | None = None
+    until_on: date | None = None
+
+
 class PointsPolicy(Struct, frozen=True):
     rounding: Rounding = "floor"
     pending_days: int = 0
@@ -194,3 +208,4 @@ class Program(Struct, frozen=True):
     tiers: tuple[Tier, ...] = (Tier(id="ordinary"),)
     tier_policy: TierPolicy = TierPolicy()
     rules: tuple[Rule, ...] = ()
+    discounts: tuple[Discount, ...] = ()

@@ -16,13 +16,13 @@ from loyalty.program.meeting import (
     same_line,
     surely_same_line,
 )
-from loyalty.program.model import Program, Rule, Selector
+from loyalty.program.model import Discount, Program, Rule, Selector
 from loyalty.program.plain import listed, number
 
 Placed = tuple[int, Rule]
 """A rule with its place in the file."""
 
-_MOST_LOOKS = 100_000
+MOST_LOOKS = 100_000
 """Pairs of rules that one check compares: a file with thousands of rules on the same goods is checked in seconds,
 and what is left out then is a warning, never a refusal."""
 
@@ -32,12 +32,7 @@ def check_rules(program: Program, report: Report, starts_on: date | None) -> Non
     days = Horizon.of(program)
     bits = [days.of_rule(rule) for rule in program.rules]
     for place, rule in enumerate(program.rules):
-        _never_fires(program, rule, bits[place], ("rules", place), report)
-        if starts_on is not None and rule.until_on is not None and rule.until_on <= starts_on:
-            report.warning(
-                ("rules", place, "until"),
-                f"over since {rule.until_on}: only purchases from before then can still meet it, take it out",
-            )
+        check_fires(program, rule, bits[place], starts_on, ("rules", place), report)
         _limits(rule, ("rules", place), report)
         _pointless(rule, ("rules", place), report)
     if not any(rule.kind != "multiplier" for rule in program.rules):
@@ -50,7 +45,10 @@ def check_rules(program: Program, report: Report, starts_on: date | None) -> Non
         _piling_up(program, days, bits, report)
 
 
-def _never_fires(program: Program, rule: Rule, bits: int, path: Path, report: Report) -> None:
+def check_fires(
+    program: Program, rule: Rule | Discount, bits: int, starts_on: date | None, path: Path, report: Report
+) -> None:
+    """Reports on conditions that nothing meets. `bits`: the days on which the rule or discount may be in force."""
     where, when = rule.where, rule.when
     for name in ("sku", "category", "tag"):
         wanted, refused = getattr(where, name, None), getattr(where, f"not_{name}", None)
@@ -65,6 +63,11 @@ def _never_fires(program: Program, rule: Rule, bits: int, path: Path, report: Re
             (*path, "when", "tier"),
             f"a first purchase is made in the tier {quote(lowest)}: only members who were brought along with a "
             "higher one meet both",
+        )
+    if starts_on is not None and rule.until_on is not None and rule.until_on <= starts_on:
+        report.warning(
+            (*path, "until"),
+            f"over since {rule.until_on}: only purchases from before then can still meet it, take it out",
         )
 
 
@@ -136,7 +139,7 @@ def _nothing_to_multiply(program: Program, bits: Sequence[int], report: Report) 
             by_sku[sku].append(placed)
         if not skus:
             others.append(placed)
-    looks = iter(range(_MOST_LOOKS))
+    looks = iter(range(MOST_LOOKS))
     for place, rule in _placed(program, "multiplier"):
         if not bits[place] or not same_line(rule.where, None):
             continue
@@ -228,13 +231,13 @@ def worth_of(rule: Rule) -> Fraction:
 class Neighbours:
     """Finds the rules that surely share a line with another: those that name the same thing, or nothing.
 
-    It finds no more once it has been looked at `_MOST_LOOKS` times.
+    It finds no more once it has been looked at `MOST_LOOKS` times.
     """
 
     def __init__(self, rules: Iterable[Placed]) -> None:
         self.everywhere: list[Placed] = []
         self.all: list[Placed] = []
-        self._looks = _MOST_LOOKS
+        self._looks = MOST_LOOKS
         self._named: dict[tuple[str, str], list[Placed]] = defaultdict(list)
         for placed in rules:
             self.all.append(placed)

@@ -23,7 +23,7 @@ from loyalty.program.keys import IDENTIFIER, PROGRAM
 from loyalty.program.model import Program
 from loyalty.program.positions import json_lines, toml_lines
 from loyalty.program.reader import Table
-from loyalty.program.rules_section import read_rules
+from loyalty.program.rules_section import read_discounts, read_rules
 from loyalty.program.sections import (
     read_points,
     read_redemption,
@@ -125,9 +125,9 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _names(tree: Mapping[str, Any]) -> dict[Path, str]:
-    """The ids of rules and tiers by their place, for those that have a good one of their own."""
+    """The ids of rules, discounts and tiers by their place, for those that have a good one of their own."""
     names: dict[Path, str] = {}
-    for section in ("rules", "tiers"):
+    for section in ("rules", "discounts", "tiers"):
         items = tree.get(section)
         if not isinstance(items, list):
             continue
@@ -157,6 +157,7 @@ def _program(table: Table) -> Program:
         tiers=read_tiers(table.tables("tiers")),
         tier_policy=read_tier_policy(table.table("tier_policy")),
         rules=read_rules(table.tables("rules")),
+        discounts=read_discounts(table.tables("discounts")),
     )
 
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from loyalty.currency import shown
 from loyalty.program.keys import WEEKDAYS
 from loyalty.program.model import (
+    Discount,
     ExpireAfter,
     ExpireFixed,
     ExpireInactivity,
@@ -101,8 +102,8 @@ def gives(rule: Rule, currency: str) -> str:
     return f"{points} for every {money(rule.per_amount or 1, currency)}{steps}"
 
 
-def dates(rule: Rule) -> str:
-    """When a rule runs, by its first and its last day."""
+def dates(rule: Rule | Discount) -> str:
+    """When a rule or discount runs, by its first and its last day."""
     first = f"from {rule.from_on}" if rule.from_on else ""
     last = f"until the end of {rule.until_on - timedelta(days=1)}" if rule.until_on else ""
     return " ".join(part for part in (first, last) if part) or "without dates"
@@ -177,14 +178,27 @@ def limits(limit: Limit | None) -> dict[str, str]:
 
 def rule(known: Rule, currency: str) -> str:
     """A whole rule in one sentence."""
-    parts = [gives(known, currency)]
-    where = lines(known.where)
-    if where:
-        parts.append("for " + " and ".join(where.values()))
-    parts += conditions(known.when, currency).values()
-    if known.from_on or known.until_on:
-        parts.append(dates(known))
-    parts += limits(known.limit).values()
+    parts = [gives(known, currency), *_terms(known, currency), *limits(known.limit).values()]
     if known.group:
         parts.append(f"in group {known.group}")
     return ", ".join(parts)
+
+
+def discount(known: Discount, currency: str) -> str:
+    """A whole discount in one sentence."""
+    return ", ".join([off(known), *_terms(known, currency)])
+
+
+def off(known: Discount) -> str:
+    """ "15 % off"."""
+    return f"{number(Fraction(known.percent))} % off"
+
+
+def _terms(known: Rule | Discount, currency: str) -> list[str]:
+    """On which lines and when."""
+    where = lines(known.where)
+    parts = ["for " + " and ".join(where.values())] if where else []
+    parts += conditions(known.when, currency).values()
+    if known.from_on or known.until_on:
+        parts.append(dates(known))
+    return parts

@@ -1,4 +1,4 @@
-"""Reads `[[rules]]`: the four kinds with their `when`, `where` and `limit`."""
+"""Reads `[[rules]]`, the four kinds with their `when`, `where` and `limit`; and `[[discounts]]`."""
 
 from datetime import time
 from decimal import Decimal
@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from loyalty.program.diagnostics import quote
 from loyalty.program.keys import LIMIT
-from loyalty.program.model import Kind, Limit, Rule, When
+from loyalty.program.model import Discount, Kind, Limit, Rule, When
 from loyalty.program.reader import Table
 from loyalty.program.sections import read_selector
 
@@ -17,13 +17,49 @@ def read_rules(tables: list[Table]) -> tuple[Rule, ...]:
     return tuple(_rule(table, number, seen) for number, table in enumerate(tables))
 
 
-def _rule(table: Table, number: int, seen: set[str]) -> Rule:
+def read_discounts(tables: list[Table]) -> tuple[Discount, ...]:
+    """All discounts in the order of the file, each with an id of its own."""
+    seen: set[str] = set()
+    return tuple(_discount(table, number, seen) for number, table in enumerate(tables))
+
+
+def _discount(table: Table, number: int, seen: set[str]) -> Discount:
+    if not table.has("percent"):
+        table.missing("percent", "percent = 10")
+    percent = table.raw("percent") if table.number("percent") is not None else None
+    discount = Discount(
+        id=_id(table, number, seen, "discount"),
+        percent=percent if isinstance(percent, int | Decimal) else 1,
+        when=_when(table.table("when")),
+        where=read_selector(table.table("where")),
+        from_on=table.day("from"),
+        until_on=table.day("until"),
+    )
+    _in_order(table, discount)
+    return discount
+
+
+def _id(table: Table, number: int, seen: set[str], what: str) -> str:
     if not table.has("id"):
         table.missing("id", 'id = "member-day", a name of its own')
-    rule_id = table.text("id") or f"#{number}"
-    if rule_id in seen:
-        table.error("id", f"{quote(rule_id)} is the id of an earlier rule: give each its own")
-    seen.add(rule_id)
+    found = table.text("id") or f"#{number}"
+    if found in seen:
+        table.error("id", f"{quote(found)} is the id of an earlier {what}: give each its own")
+    seen.add(found)
+    return found
+
+
+def _in_order(table: Table, dated: Rule | Discount) -> None:
+    if dated.from_on and dated.until_on and dated.from_on >= dated.until_on:
+        table.error(
+            "until",
+            f"{quote(dated.until_on)} is not after from = {quote(dated.from_on)}: until is the first day "
+            "on which it is over",
+        )
+
+
+def _rule(table: Table, number: int, seen: set[str]) -> Rule:
+    rule_id = _id(table, number, seen, "rule")
     kind = _kind(table)
     rule = Rule(
         id=rule_id,
@@ -39,12 +75,7 @@ def _rule(table: Table, number: int, seen: set[str]) -> Rule:
         group=table.text("group"),
         limit=_limit(table),
     )
-    if rule.from_on and rule.until_on and rule.from_on >= rule.until_on:
-        table.error(
-            "until",
-            f"{quote(rule.until_on)} is not after from = {quote(rule.from_on)}: until is the first day "
-            "on which the rule is over",
-        )
+    _in_order(table, rule)
     return rule
 
 

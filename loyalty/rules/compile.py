@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from loyalty.program.model import Limit, Program, Selector
+from loyalty.program.model import Discount, Limit, Program, Rule, Selector
 from loyalty.rules.compiled import Compiled, common_scale
 from loyalty.rules.judge import Indexes, Judge
 from loyalty.rules.selectors import line_test
@@ -31,7 +31,8 @@ class Needs(msgspec.Struct, frozen=True):
 
 def needs(program: Program) -> Needs:
     """Which facts have to be looked up before a basket is judged by this program."""
-    whens = [rule.when for rule in program.rules if rule.when is not None]
+    asking: tuple[Rule | Discount, ...] = (*program.rules, *program.discounts)
+    whens = [one.when for one in asking if one.when is not None]
     limited = tuple(rule.id for rule in program.rules if rule.limit and _by_member(rule.limit))
     budgeted = tuple(rule.id for rule in program.rules if rule.limit and rule.limit.budget_points is not None)
     counted = {*limited, *budgeted}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from loyalty.program.model import Rule, When
+from loyalty.program.model import Discount, Rule, When
 from loyalty.rules.facts import Facts
 
 
@@ -37,7 +37,7 @@ SharedTest = Callable[[Setting], bool]
 BasketTest = Callable[[Basket], bool]
 
 
-def shared_test(rule: Rule) -> SharedTest | None:
+def shared_test(rule: Rule | Discount) -> SharedTest | None:
     """Whether the rule is in force on that day, for that channel, store and tier. None: always."""
     tests: list[SharedTest] = []
     if (first := rule.from_on) is not None:
@@ -68,7 +68,7 @@ def _shared_tests(when: When) -> list[SharedTest]:
     return tests
 
 
-def basket_test(rule: Rule) -> BasketTest | None:
+def basket_test(rule: Rule | Discount) -> BasketTest | None:
     """Whether this very basket meets the rest of `when`. None: nothing more is asked."""
     when = rule.when
     if when is None:

@@ -11,13 +11,15 @@ from loyalty.program.model import Program
 from loyalty.program.parse import parse
 from loyalty.rules.compile import compile_program
 from loyalty.rules.facts import Facts
+from loyalty.rules.pricing import Pricing, discounted
 from loyalty.rules.redeem import max_points
 from loyalty.types import PurchaseLine
 
 PAGE = (Path(__file__).parents[2] / "docs" / "PROGRAMS.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"```toml\n(.*?)```(.*?)(?=```toml|\Z)", re.DOTALL)
 EARNS = re.compile(r"^- (.+) earns (\d+) points\.$", re.MULTILINE)
-LINE = re.compile(r"(\d+)\.(\d\d)(?: of (\S+))?")
+COSTS = re.compile(r"^- (.+) costs (\d+)\.(\d\d)\.$", re.MULTILINE)
+LINE = re.compile(r"(\d+)\.(\d\d)(?: reduced to (\d+)\.(\d\d))?(?: of (\S+))?")
 REDEEMS = re.compile(
     r"^- With (\d+) points, at most (\d+) may be redeemed on (\d+)\.(\d\d) x 2\.$", re.MULTILINE
 )
@@ -43,12 +45,27 @@ def claims() -> list[Any]:
 
 
 def test_the_page_has_examples_with_outcomes() -> None:
-    assert len(examples()) == 4
+    assert len(examples()) == 5
     assert all(EARNS.search(prose) for _, prose in examples())
 
 
 @pytest.mark.parametrize(("source", "words", "points"), claims())
 def test_each_outcome_is_true(source: str, words: str, points: int) -> None:
+    basket, facts = said(words)
+    assert compile_program(program_of(source)).judge(basket, facts).points == points
+
+
+def test_each_price_is_true() -> None:
+    found = [(program_of(source), claim) for source, prose in examples() for claim in COSTS.findall(prose)]
+    assert len(found) == 8
+    for program, (words, whole, cents) in found:
+        basket, facts = said(words)
+        discounts = Pricing(program).discounts(basket, facts)
+        assert sum(line.amount for line in discounted(basket, discounts)) == int(whole + cents), words
+
+
+def said(words: str) -> tuple[list[PurchaseLine], Facts]:
+    """The basket and the facts that a sentence tells of."""
     on = re.search(r" on (\d{4}-\d\d-\d\d)", words)
     at = re.search(r" at (\d\d:\d\d)", words)
     tier = re.search(r" as (\w+)", words)
@@ -60,10 +77,16 @@ def test_each_outcome_is_true(source: str, words: str, points: int) -> None:
         tier=tier[1] if tier else "ordinary",
     )
     basket = [
-        PurchaseLine(sku=of or "TABLE", category=of or None, amount=int(whole + cents), line=number)
-        for number, (whole, cents, of) in enumerate(LINE.findall(words), start=1)
+        PurchaseLine(
+            sku=of or "TABLE",
+            category=of or None,
+            amount=int(now + its_cents or whole + cents),
+            list_amount=int(whole + cents),
+            line=number,
+        )
+        for number, (whole, cents, now, its_cents, of) in enumerate(LINE.findall(words), start=1)
     ]
-    assert compile_program(program_of(source)).judge(basket, facts).points == points
+    return basket, facts
 
 
 def test_each_redemption_is_true() -> None:
