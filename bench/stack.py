@@ -31,7 +31,7 @@ class Server:
         self.name = name
         self._log = log.open("ab")
         environment = {"LOYALTY_HOST": "127.0.0.1", "LOYALTY_PORT": "0", "LOYALTY_ADMIN_KEY": KEY,
-                       "LOYALTY_LOG_LEVEL": "warning", **environment}  # fmt: skip
+                       "LOYALTY_LOG_LEVEL": "warning", "LOYALTY_SCHEDULE": "off", **environment}  # fmt: skip
         kept = {key: value for key, value in os.environ.items() if not key.startswith("LOYALTY_")}
         self.process = subprocess.Popen(
             command, cwd=ROOT, env=kept | environment, stdout=subprocess.PIPE, stderr=self._log, text=True

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from loyalty.schedule import USUAL, parse_schedule
+
 PREFIX = "LOYALTY_"
 TEST_PREFIX = "LOYALTY_TEST_"
 
@@ -38,6 +40,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     program: Path | None = None
     admin_key: str | None = None
     sandbox: bool = False
+    schedule: str = USUAL
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"
 
@@ -164,6 +167,11 @@ def _file(text: str) -> Path:
     return path
 
 
+def _schedule(text: str) -> str:
+    parse_schedule(text)
+    return text
+
+
 _RULES = (
     _Rule(
         "database_url",
@@ -203,6 +211,13 @@ _RULES = (
     ),
     _Rule(
         "sandbox", "1: the clock can be set, for trying out; never with real members", "1 or 0", _flag, "0"
+    ),
+    _Rule(
+        "schedule",
+        "what runs by itself: daily at a time of the program's zone, or every so many minutes; off: nothing",
+        f"a list like {USUAL}, or off",
+        _schedule,
+        USUAL,
     ),
     _Rule(
         "log_level",

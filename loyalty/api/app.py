@@ -31,7 +31,9 @@ from loyalty.api.page import OfflineSwagger
 from loyalty.api.problems import handle
 from loyalty.engine.engine import Engine
 from loyalty.jobs.runner import JobRunner
+from loyalty.jobs.scheduler import LOOK_SECONDS, SANDBOX_LOOK_SECONDS, Scheduler
 from loyalty.keys import KeyRing
+from loyalty.schedule import parse_schedule
 from loyalty.settings import Settings
 
 GC_THRESHOLD = 50_000
@@ -66,14 +68,18 @@ def create_app(settings: Settings) -> Litestar:
         engine = await Engine.open(settings.database_url)
         ring = KeyRing(settings.database_url, settings.admin_key)
         runner = JobRunner(engine)
+        look_seconds = SANDBOX_LOOK_SECONDS if settings.sandbox else LOOK_SECONDS
+        scheduler = Scheduler(engine, runner, parse_schedule(settings.schedule), look_seconds=look_seconds)
         try:
             await ring.open()
             app.state["context"] = Context(settings, engine, ring, runner)
+            scheduler.open()
             gc.collect()
             gc.freeze()
             gc.set_threshold(GC_THRESHOLD, 20, 20)
             yield
         finally:
+            await scheduler.close()
             await runner.close()
             await ring.close()
             await engine.close()

@@ -1,20 +1,22 @@
 """Long work that ops start by hand, and how far it is."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from loyalty.api.auth import OPS
 from loyalty.api.contract import call
-from loyalty.api.reading import Call, context, in_path, read_optional_json
+from loyalty.api.reading import Call, PageLimit, context, in_path, read_optional_json, read_query
 from loyalty.api.reply import Reply, reply
 from loyalty.backtest.report import Report
-from loyalty.db.sql import query
 from loyalty.engine.validate import check_instant
 from loyalty.errors import FutureTime, NotFound
-from loyalty.jobs.runner import Kind, Status, bury_dead
+from loyalty.jobs.history import read_one_job, recent_jobs
+from loyalty.jobs.runner import Kind, Status
+from loyalty.jobs.work import work_of
+from loyalty.schedule import ScheduledKind
 from loyalty.types import Instant
 
 
@@ -30,12 +32,14 @@ class JobStarted(Struct, frozen=True):
 
 
 class JobAnswer(Struct, frozen=True):
-    """How far a job is: `progress` from 0 to 1, `counts` of what was done so far; `result` of a backtest."""
+    """How far a job is: `progress` from 0 to 1, `counts` of what was done so far; `result` of a backtest. `slot` is the
+    instant at which a scheduled run was to begin; null when somebody started it by hand."""
 
     job_id: str
     kind: Kind
     status: Status
     through: datetime
+    slot: datetime | None
     dry_run: bool
     progress: float
     counts: dict[str, Any]
@@ -43,6 +47,21 @@ class JobAnswer(Struct, frozen=True):
     updated_at: datetime
     detail: str | UnsetType = UNSET
     result: Report | UnsetType = UNSET
+
+
+class JobList(Struct, frozen=True):
+    """Jobs, newest first, without results. `next_cursor` asks for those before; null: there are none."""
+
+    jobs: list[JobAnswer]
+    next_cursor: str | None
+
+
+class JobQuery(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which jobs: of one kind, and from where on."""
+
+    kind: Kind | None = None
+    cursor: Annotated[str, Meta(max_length=100)] | None = None
+    limit: PageLimit = 50
 
 
 _body = msgspec.json.Decoder(JobBody)
@@ -81,24 +100,43 @@ async def start_tier_review(request: Call) -> Reply:
     return await _start(request, "tier-review")
 
 
+@call(
+    "POST",
+    "/v1/jobs/hold-timeouts",
+    roles=OPS,
+    tag="Jobs",
+    body=JobBody,
+    body_required=False,
+    example={"dry_run": True},
+    answers={202: JobStarted},
+    problems=(FutureTime,),
+)
+async def start_hold_timeouts(request: Call) -> Reply:
+    """Post the time-outs of holds that have ended. One already under way: its id."""
+    return await _start(request, "hold-timeouts")
+
+
+@call("GET", "/v1/jobs", roles=OPS, tag="Jobs", query=JobQuery, answers={200: JobList})
+async def list_jobs(request: Call) -> Reply:
+    """List the jobs, newest first: what ran by itself and what was started by hand."""
+    asked = read_query(request, JobQuery)
+    jobs, cursor = await recent_jobs(context(request).engine.pool, asked.kind, asked.cursor, asked.limit)
+    return reply(JobList([JobAnswer(**job) for job in jobs], cursor))
+
+
 @call("GET", "/v1/jobs/{job_id:str}", roles=OPS, tag="Jobs", answers={200: JobAnswer}, problems=(NotFound,))
 async def read_job(request: Call) -> Reply:
     """Read how far a job is."""
-    pool = context(request).engine.pool
-    await bury_dead(pool)
-    row = await pool.fetchrow(query("job_read"), in_path(request, "job_id"))
+    row = await read_one_job(context(request).engine.pool, in_path(request, "job_id"))
     if row is None:
         raise NotFound("There is no job of this id.")
-    fields = dict(row) | {"counts": msgspec.json.decode(row["counts"])}
-    if fields["detail"] is None:
-        del fields["detail"]
-    result = fields.pop("result")
+    result = row.pop("result")
     if result is not None:
-        fields["result"] = _report.decode(result)
-    return reply(JobAnswer(**fields))
+        row["result"] = _report.decode(result)
+    return reply(JobAnswer(**row))
 
 
-async def _start(request: Call, kind: Literal["expiry", "tier-review"]) -> Reply:
+async def _start(request: Call, kind: ScheduledKind) -> Reply:
     body = await read_optional_json(request, _body)
     held = context(request)
     now = await held.engine.now()
@@ -109,11 +147,8 @@ async def _start(request: Call, kind: Literal["expiry", "tier-review"]) -> Reply
                 "`through` is ahead of the ledger's clock; what lies in the future is not due yet."
             )
     through, dry_run = body.through or now, body.dry_run
-    post = held.engine.expire if kind == "expiry" else held.engine.review_tiers
-    job_id = await held.jobs.start(
-        kind, through, lambda note: post(through, dry_run, note.progressed), dry_run=dry_run
-    )
-    return reply(JobStarted(job_id), 202)
+    work = work_of(held.engine, kind, through, dry_run=dry_run)
+    return reply(JobStarted(await held.jobs.start(kind, through, work, dry_run=dry_run)), 202)
 
 
-HANDLERS = (start_expiry, start_tier_review, read_job)
+HANDLERS = (start_expiry, start_tier_review, start_hold_timeouts, list_jobs, read_job)

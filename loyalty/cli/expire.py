@@ -4,7 +4,7 @@ from datetime import datetime
 
 import click
 
-from loyalty.cli.jobs import show_job
+from loyalty.cli.running import show_job
 from loyalty.cli.session import run
 from loyalty.cli.times import instant
 
@@ -16,8 +16,4 @@ from loyalty.cli.times import instant
 @click.option("--dry-run", is_flag=True, help="Only count; nothing is posted.")
 def expire(through: datetime | None, dry_run: bool) -> None:
     """Post the points that are due to expire. Balances are right without it; the books get their entries."""
-    run(
-        show_job(
-            "expire", lambda engine, progress: engine.expire(through, dry_run, progress), dry_run=dry_run
-        )
-    )
+    run(show_job("expiry", through, dry_run))

@@ -1,43 +1,37 @@
-"""The two batch jobs, run from the command line with their progress shown."""
+"""`loyalty jobs`."""
 
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any, get_args
 
 import click
+import msgspec
 
-from loyalty.cli.progress import Reporter
-from loyalty.cli.session import DONE
-
-if TYPE_CHECKING:
-    from loyalty.engine.engine import Engine
-
-JobProgress = Callable[[float, dict[str, Any]], Awaitable[None]]
-_STEPS = 1000
+from loyalty.cli.session import DONE, run
+from loyalty.jobs.runner import Kind
 
 
-def show_job(
-    title: str, job: Callable[["Engine", JobProgress], Awaitable[dict[str, Any]]], *, dry_run: bool
-) -> Callable[[str], Coroutine[Any, Any, int]]:
-    """A command that runs `job`, shows how far it is, and prints its counts, one a line."""
+@click.command()
+@click.option("--kind", type=click.Choice(get_args(Kind)), help="Only jobs of this kind.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def jobs(kind: Kind | None, limit: int, as_json: bool) -> None:
+    """List what ran and what runs, newest first: expiry, tier reviews, time-outs of holds, backtests."""
 
     async def work(url: str) -> int:
-        from loyalty.engine.engine import Engine
+        from loyalty.db.connect import open_pool
+        from loyalty.jobs.history import recent_jobs
 
-        engine = await Engine.open(url)
-        try:
-            with Reporter(title) as report:
-
-                async def progress(share: float, counts: dict[str, Any]) -> None:  # noqa: ARG001
-                    report("done, in thousandths", round(share * _STEPS), _STEPS)
-
-                counts = await job(engine, progress)
-        finally:
-            await engine.close()
-        for name, value in counts.items():
-            shown = f"{value:,}" if isinstance(value, int) else str(value)
-            click.echo(f"{name.replace('_', ' '):<24} {shown:>16}")
-        if dry_run:
-            click.echo("Nothing was posted: this was a dry run.")
+        async with await open_pool(url, size=1) as pool:
+            found, _ = await recent_jobs(pool, kind, None, limit)
+        for job in found:
+            click.echo(msgspec.json.encode(job).decode() if as_json else _line(job))
         return DONE
 
-    return work
+    run(work)
+
+
+def _line(job: dict[str, Any]) -> str:
+    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in job["counts"].items())
+    by = "dry run" if job["dry_run"] else "schedule" if job["slot"] is not None else "by hand"
+    state = job["status"] if job["status"] != "running" else f"running {job['progress']:.0%}"
+    told = job.get("detail") or counts
+    return f"{job['created_at']:%Y-%m-%d %H:%M:%SZ}  {job['kind']:<13}  {by:<8}  {state:<12}  {told}"

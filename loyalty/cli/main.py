@@ -14,6 +14,11 @@ _COMMANDS = {
     "import": ("loyalty.cli.import_file:import_file", "Take in purchases, returns or members from a file."),
     "expire": ("loyalty.cli.expire:expire", "Post the points that are due to expire."),
     "review-tiers": ("loyalty.cli.review_tiers:review_tiers", "Renew or lower the tiers that are due."),
+    "time-out-holds": (
+        "loyalty.cli.time_out_holds:time_out_holds",
+        "Give back the points of holds that have ended.",
+    ),
+    "jobs": ("loyalty.cli.jobs:jobs", "List what ran and what runs."),
     "backtest": ("loyalty.cli.backtest:backtest", "Tell what another program would have cost."),
     "report": ("loyalty.cli.report:report", "What the points on the books are worth."),
     "audit": ("loyalty.cli.audit:audit", "Recompute everything from the entries and name what differs."),

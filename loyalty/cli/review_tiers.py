@@ -4,7 +4,7 @@ from datetime import datetime
 
 import click
 
-from loyalty.cli.jobs import show_job
+from loyalty.cli.running import show_job
 from loyalty.cli.session import run
 from loyalty.cli.times import instant
 
@@ -16,10 +16,4 @@ from loyalty.cli.times import instant
 @click.option("--dry-run", is_flag=True, help="Only count; nothing is posted.")
 def review_tiers(through: datetime | None, dry_run: bool) -> None:
     """Renew or lower the tiers whose validity has ended."""
-    run(
-        show_job(
-            "review-tiers",
-            lambda engine, progress: engine.review_tiers(through, dry_run, progress),
-            dry_run=dry_run,
-        )
-    )
+    run(show_job("tier-review", through, dry_run))

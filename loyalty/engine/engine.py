@@ -9,7 +9,7 @@ import asyncpg
 from msgspec import Struct
 
 from loyalty.db.connect import open_pool
-from loyalty.engine import erase, expire, liability, merge, quote, reads, review
+from loyalty.engine import erase, expire, liability, merge, quote, reads, review, timeouts
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer
 from loyalty.engine.batch import Item, run_batch
@@ -101,6 +101,12 @@ class Engine(Access):
     ) -> Counts:
         """As `expire`, for the accounts whose tier verdict is due."""
         return await review.review_tiers(self, through, dry_run, progress)
+
+    async def time_out_holds(
+        self, through: datetime | None = None, dry_run: bool = False, progress: Progress | None = None
+    ) -> Counts:
+        """As `expire`, for the accounts with a hold that has ended."""
+        return await timeouts.time_out_holds(self, through, dry_run, progress)
 
     # -- reads -----------------------------------------------------------------------------------------------------
 

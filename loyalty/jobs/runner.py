@@ -16,7 +16,7 @@ from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.errors import Overloaded
 
-Kind = Literal["expiry", "tier-review", "backtest"]
+Kind = Literal["expiry", "tier-review", "hold-timeouts", "backtest"]
 Status = Literal["queued", "running", "done", "failed"]
 
 SIGN_OF_LIFE_SECONDS = 2.0
@@ -55,21 +55,42 @@ class JobRunner:
 
         Raises Busy if that one was asked something else.
         """
-        pool = self._engine.pool
-        await bury_dead(pool)
+        await bury_dead(self._engine.pool)
         for _ in range(3):
-            job_id = f"j-{secrets.token_hex(6)}"
-            row = await pool.fetchrow(query("job_start"), job_id, kind, through, dry_run, asked)
+            row = await self._make(kind, through, dry_run, asked, None)
             if row is not None:
                 if row["request"] != asked:
                     raise Busy
                 if row["made"]:
-                    task = asyncio.create_task(self._run(job_id, kind, work), name=f"job {kind}")
-                    self._tasks.add(task)
-                    task.add_done_callback(self._tasks.discard)
+                    self._begin(row["job_id"], kind, work)
                 return str(row["job_id"])
         # The one under way was made after our statement began, three times over.
         raise Overloaded("Others start this job at the moment; try again.", retry_after=1)
+
+    async def start_slot(self, kind: Kind, slot: datetime, through: datetime, work: Work) -> str | None:
+        """Start the run that was to begin at `slot`. None: it was begun already, or another job of its kind runs."""
+        row = await self._make(kind, through, False, None, slot)
+        if row is None or not row["made"]:
+            return None
+        self._begin(row["job_id"], kind, work)
+        return str(row["job_id"])
+
+    async def wait(self) -> None:
+        """Wait until all that this process started has ended."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _make(
+        self, kind: Kind, through: datetime, dry_run: bool, asked: str | None, slot: datetime | None
+    ) -> asyncpg.Record | None:
+        job_id = f"j-{secrets.token_hex(6)}"
+        return await self._engine.pool.fetchrow(
+            query("job_start"), job_id, kind, through, dry_run, asked, slot
+        )
+
+    def _begin(self, job_id: str, kind: Kind, work: Work) -> None:
+        task = asyncio.create_task(self._run(job_id, kind, work), name=f"job {kind}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
         """Stop what runs. What it has done stays done; started again it goes on from there."""

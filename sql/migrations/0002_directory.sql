@@ -35,18 +35,25 @@ create table api_key (
     revoked_at timestamptz
 );
 
+-- `request`: what a backtest was asked, to tell one from another; `result`: its report. `slot`: of a scheduled run, the
+-- instant at which it was to begin: one run a slot, unless it failed.
 create table job (
     job_id text primary key,
-    kind text not null check (kind in ('expiry', 'tier-review')),
+    kind text not null check (kind in ('expiry', 'tier-review', 'hold-timeouts', 'backtest')),
     status text not null check (status in ('queued', 'running', 'done', 'failed')),
     through timestamptz not null,
+    slot timestamptz,
     dry_run boolean not null,
+    request text,
     progress double precision not null default 0,
     counts jsonb not null default '{}',
     detail text,
+    result text,
     created_at timestamptz not null default clock_timestamp(),
     updated_at timestamptz not null default clock_timestamp()
 );
 create unique index job_one_under_way on job (kind) where status in ('queued', 'running');
+create unique index job_slot on job (kind, slot) where status <> 'failed';
+create index job_newest on job (created_at, job_id);
 
 grant select, insert, update, delete on member, identifier, person, api_key, job to loyalty_app;

@@ -1,8 +1,9 @@
--- Makes a job unless one of its kind is under way, and returns whichever it is, with what that was asked.
+-- Makes a job unless one of its kind is under way, and returns whichever it is, with what that was asked. A slot that was
+-- begun already makes none.
 with made as (
-    insert into job (job_id, kind, status, through, dry_run, request)
-    values ($1::text, $2::text, 'queued', $3::timestamptz, $4::boolean, $5::text)
-    on conflict (kind) where status in ('queued', 'running') do nothing
+    insert into job (job_id, kind, status, through, dry_run, request, slot)
+    values ($1::text, $2::text, 'queued', $3::timestamptz, $4::boolean, $5::text, $6::timestamptz)
+    on conflict do nothing
     returning job_id
 )
 select job_id, true as made, $5::text as request from made

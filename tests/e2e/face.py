@@ -35,8 +35,9 @@ per_amount = 100
 
 @asynccontextmanager
 async def serving(database_url: str, **settings: Any) -> AsyncIterator[str]:
-    """A server on the database; gives its URL."""
-    chosen = Settings(database_url=database_url, admin_key=ADMIN_KEY, log_level="error", **settings)
+    """A server on the database, without a schedule unless one is given; gives its URL."""
+    given = {"schedule": "off", "log_level": "error"} | settings
+    chosen = Settings(database_url=database_url, admin_key=ADMIN_KEY, **given)
     config = uvicorn.Config(
         create_app(chosen), host="127.0.0.1", port=0, http="httptools", lifespan="on", log_config=None
     )

@@ -44,6 +44,8 @@ TABLE = [
     ("POST", "/v1/jobs/expiry", OPS),
     ("POST", "/v1/jobs/tier-review", OPS),
     ("POST", "/v1/jobs/backtest", OPS),
+    ("POST", "/v1/jobs/hold-timeouts", OPS),
+    ("GET", "/v1/jobs", OPS),
     ("GET", "/v1/jobs/j", OPS),
     ("GET", "/v1/reports/liability", OPS),
     ("GET", "/v1/keys", ADMIN),

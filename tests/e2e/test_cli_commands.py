@@ -43,6 +43,8 @@ def test_help_is_instant_and_lists_every_command(tmp_path: Path) -> None:
         "import",
         "expire",
         "review-tiers",
+        "time-out-holds",
+        "jobs",
         "report",
     ):
         assert f"  {command} " in said
@@ -98,6 +100,12 @@ def test_expire_review_and_report(database_url: str, tmp_path: Path) -> None:
     assert loyalty(database_url, "expire", "--dry-run", cwd=tmp_path).stdout == dry
     loyalty(database_url, "expire", cwd=tmp_path)
     loyalty(database_url, "review-tiers", cwd=tmp_path)
+    loyalty(database_url, "time-out-holds", cwd=tmp_path)
+    ran = loyalty(database_url, "jobs", cwd=tmp_path).stdout.splitlines()
+    assert [line.split()[2] for line in ran] == ["hold-timeouts", "tier-review", "expiry", "expiry", "expiry"]
+    assert all("done" in line for line in ran)
+    ran = loyalty(database_url, "jobs", "--kind", "expiry", "--json", cwd=tmp_path).stdout.splitlines()
+    assert [msgspec.json.decode(line)["dry_run"] for line in ran] == [False, True, True]
     said = loyalty(database_url, "report", "liability", cwd=tmp_path).stdout
     assert "the sums agree" in said
     report = msgspec.json.decode(loyalty(database_url, "report", "liability", "--json", cwd=tmp_path).stdout)

@@ -31,7 +31,7 @@ class Server:
         begun = time.monotonic()
         settings = {
             "PORT": str(self.port), "ADMIN_KEY": ADMIN_KEY, "SANDBOX": "1", "LOG_FORMAT": "json",
-            "LOG_LEVEL": "warning",
+            "LOG_LEVEL": "warning", "SCHEDULE": "off",
         } | self._settings  # fmt: skip
         # Files and no pipes: those of a killed server may still be held by what it has left behind.
         said = self._log.with_suffix(".out")

@@ -28,6 +28,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         "LOYALTY_PROGRAM": str(program),
         "LOYALTY_ADMIN_KEY": "a-long-secret",
         "LOYALTY_SANDBOX": "yes",
+        "LOYALTY_SCHEDULE": "expiry=02:30,hold-timeouts=10m",
         "LOYALTY_LOG_LEVEL": "DEBUG",
         "LOYALTY_LOG_FORMAT": "json",
     }
@@ -41,6 +42,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         program=program,
         admin_key="a-long-secret",
         sandbox=True,
+        schedule="expiry=02:30,hold-timeouts=10m",
         log_level="debug",
         log_format="json",
     )
@@ -53,6 +55,10 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         ("LOYALTY_PORT", "70000", "from 0 to 65535"),
         ("LOYALTY_WORKERS", "0", "from 1 to 64"),
         ("LOYALTY_SANDBOX", "maybe", "LOYALTY_SANDBOX should be 1 or 0, not 'maybe'"),
+        ("LOYALTY_SCHEDULE", "expiry=25:00", "or off, not 'expiry=25:00'"),
+        ("LOYALTY_SCHEDULE", "expire=03:00", "a list like expiry=03:00"),
+        ("LOYALTY_SCHEDULE", "expiry=03:00,expiry=04:00", "a list like"),
+        ("LOYALTY_SCHEDULE", "hold-timeouts=0m", "a list like"),
         ("LOYALTY_LOG_LEVEL", "loud", "debug, info, warning or error, not 'loud'"),
         ("LOYALTY_LOG_FORMAT", "xml", "auto, console or json"),
         ("LOYALTY_PROGRAM", "/no/such/file.toml", "a file that exists, not '/no/such/file.toml'"),

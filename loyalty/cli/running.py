@@ -1,0 +1,46 @@
+"""The batch jobs, run from the command line with their progress shown, and kept in the history of jobs."""
+
+import time
+from collections.abc import Callable, Coroutine
+from datetime import datetime
+from typing import Any
+
+from loyalty.cli.progress import Reporter
+from loyalty.cli.session import DONE
+from loyalty.schedule import ScheduledKind
+
+_STEPS = 1000
+
+
+def show_job(
+    kind: ScheduledKind, through: datetime | None, dry_run: bool
+) -> Callable[[str], Coroutine[Any, Any, int]]:
+    """A command that does what is due up to `through` (default: now), shows how far it is, and prints its counts."""
+
+    async def work(url: str) -> int:
+        import click
+
+        from loyalty.engine.engine import Engine
+        from loyalty.jobs.history import record_job
+        from loyalty.jobs.work import post_due
+
+        engine = await Engine.open(url)
+        try:
+            until = through or await engine.now()
+            begun = time.monotonic()
+            with Reporter(kind) as report:
+
+                async def progress(share: float, counts: dict[str, Any]) -> None:  # noqa: ARG001
+                    report("done, in thousandths", round(share * _STEPS), _STEPS)
+
+                counts = await post_due(engine, kind, until, dry_run, progress)
+            await record_job(engine.pool, kind, until, dry_run, counts, time.monotonic() - begun)
+        finally:
+            await engine.close()
+        for name, value in counts.items():
+            click.echo(f"{name.replace('_', ' '):<24} {value:>16,}")
+        if dry_run:
+            click.echo("Nothing was posted: this was a dry run.")
+        return DONE
+
+    return work
