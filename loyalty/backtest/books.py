@@ -48,9 +48,13 @@ class ReplayBook(Book):
     def _grant(
         self, points: int, earned_at: datetime, life: Life, purchase_id: str | None, origin: int | None = None
     ) -> tuple[OpenLot, int]:
-        # Idle points of an account without any activity have no end yet: looked at with every posting.
-        self._watch((self.idle_end() or BEGINNING) if life.idle else life.expires_at)
+        self._watch(self._idle_end(self.head.active_at or earned_at) if life.idle else life.expires_at)
         return super()._grant(points, earned_at, life, purchase_id, origin)
+
+    def _activity(self, occurred_at: datetime) -> None:
+        super()._activity(occurred_at)
+        assert self.head.active_at is not None
+        self._watch(self._idle_end(self.head.active_at))
 
     def hold(self, redemption_id: str, points: int, until: datetime) -> Hold:
         self._watch(until)
@@ -67,6 +71,7 @@ class ReplayBook(Book):
     def at(self, recorded_at: datetime) -> None:
         """The clock stands there now."""
         self.now = recorded_at
+        self._idle_ends.clear()  # the programs may have changed
         if recorded_at > self.recorded_at:
             self.recorded_at = recorded_at
 
@@ -106,5 +111,3 @@ class ReplayContext(Context):
             post_due(self, book, through)
             due = first_due(book)
             book.due = due[0] if due is not None else None
-            if book.due is None and any(lot.idle for lot in book.lots.values()):
-                book.due = BEGINNING

@@ -31,7 +31,7 @@ def record_adjustment(context: Context, book: Book, request: Adjustment, fingerp
         points = msgspec.structs.replace(version.program.points, pending_days=0)
         life = life_of(points, version.calendar, at, at)
         life = Life(at, request.expires_at or life.expires_at, life.idle and request.expires_at is None)
-        ends_at = book.idle_end() if life.idle else life.expires_at
+        ends_at = context.programs.idle_deadline(book.head.active_at or at) if life.idle else life.expires_at
         if ends_at is not None and ends_at <= at:
             raise InvalidRequest(
                 "Points that are added must live beyond now.",

@@ -18,7 +18,7 @@ from loyalty.engine.answers import Answer
 from loyalty.engine.context import Context
 from loyalty.engine.decide import decide
 from loyalty.engine.due import post_due
-from loyalty.engine.loading import load_context
+from loyalty.engine.loading import load_context, verdict_due
 from loyalty.engine.requests import Addressed, address, fingerprint, normalised, recorded_form
 from loyalty.errors import (
     IdConflict,
@@ -318,7 +318,7 @@ def _outcome(context: Context, found: dict[RequestKey, Recorded], item: Item) ->
     if own is not None and own in found:
         return replay(found[own], item, item.where)
     book = context.books[account]
-    number = book.head.number
+    number, active_at = book.head.number, book.head.active_at
     if isinstance(item.request, Purchase) and item.request.redemption is not None:
         taken = found.get(("redemption", item.request.redemption.redemption_id))
         if taken is not None and taken.account != account:
@@ -331,8 +331,8 @@ def _outcome(context: Context, found: dict[RequestKey, Recorded], item: Item) ->
         if book.head.number != number:
             raise Poisoned from error
         return error
-    if book.head.tier_verdict_at is not None and book.head.tier_verdict_at <= book.recorded_at:
-        # A late promotion may have run out already.
+    if verdict_due(book.head, book.recorded_at) or (active_at is None and book.head.active_at is not None):
+        # A late promotion may have run out already, a first activity long ago ends idle points.
         post_due(context, book, book.recorded_at)
     if own is not None:
         found[own] = Recorded(item.where[0], account, item.fingerprint, body)

@@ -51,6 +51,11 @@ class Programs:
             versions, key=lambda version: (version.effective_from, version.version), reverse=True
         )
 
+        self._idle = [
+            version
+            for version in self._in_order
+            if isinstance(version.program.points.expiry, ExpireInactivity)
+        ]
         windows = {
             (version.program.tier_policy.window, version.program.time_zone.key) for version in self.in_use()
         }
@@ -84,18 +89,13 @@ class Programs:
         """Whether all versions count tiers over the same window of the same days."""
         return self._one_window
 
-    def idle_deadline(self, active_at: datetime) -> datetime:
-        """When idle points die after an activity: by the version in force then that has idle points, or the last
-        before it."""
-        for version in self._in_order:
-            if version.effective_from <= active_at and isinstance(
-                version.program.points.expiry, ExpireInactivity
-            ):
-                return idle_deadline(version.program.points, version.calendar, active_at)
-        for version in reversed(self._in_order):
-            if isinstance(version.program.points.expiry, ExpireInactivity):
-                return idle_deadline(version.program.points, version.calendar, active_at)
-        return END_OF_TIME
+    def idle_deadline(self, counts_from: datetime) -> datetime:
+        """When idle points die that count from an instant: by the version in force then that has idle points, or the
+        last before it, or the first."""
+        if not self._idle:
+            return END_OF_TIME
+        version = next((one for one in self._idle if one.effective_from <= counts_from), self._idle[-1])
+        return idle_deadline(version.program.points, version.calendar, counts_from)
 
 
 def compiled(

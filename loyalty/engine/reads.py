@@ -40,7 +40,6 @@ from loyalty.engine.facts import (
 from loyalty.engine.loading import load_tiers, make_context, verdict_due
 from loyalty.engine.past import book_at, instants
 from loyalty.engine.programs import load_programs
-from loyalty.engine.record import lot_end
 from loyalty.engine.standing import standing_of_head
 from loyalty.errors import FieldError, InvalidRequest, UnknownMember, UnknownPurchase, UnknownRedemption
 from loyalty.ledger import store
@@ -105,7 +104,7 @@ def balance_of(context: Context, book: Book) -> Balance:
     lots: dict[tuple[datetime, datetime, int], int] = defaultdict(int)
     expiring: dict[datetime, int] = defaultdict(int)
     for lot in book.lots.values():
-        ends_at = lot_end(book, lot)
+        ends_at = book.end_of(lot)
         lots[ends_at or NEVER, lot.spendable_from, lot.origin] += lot.remaining
         if ends_at is not None and ends_at <= now + SOON:
             expiring[ends_at] += lot.remaining

@@ -1,7 +1,5 @@
 """Records a purchase: redeems on it, judges it, earns, and promotes. Pure but for the context it is given."""
 
-from datetime import datetime
-
 import msgspec
 
 from loyalty.engine.answers import LotAnswer, Receipt, TierAnswer
@@ -41,7 +39,7 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
     if redemption is not None:
         redeem_in_basket(context, book, version, purchase, redemption, fingerprint)
     book.begin("purchase", purchase.purchase_id, None, purchase.occurred_at, version.version)
-    lots, repaid = _earn(book, version, purchase, award)
+    lots, repaid = _earn(context, book, version, purchase, award)
     day = version.calendar.day(purchase.occurred_at)
     for rule, (times, points) in award.charges.items():
         context.charge(book.account, version, day, rule, times, points)
@@ -97,27 +95,23 @@ def facts_of(
 
 
 def _earn(
-    book: Book, version: ProgramVersion, purchase: Purchase, award: Award
+    context: Context, book: Book, version: ProgramVersion, purchase: Purchase, award: Award
 ) -> tuple[list[tuple[int, OpenLot]], int]:
     """Grants the points; what is dead on arrival expires in the same posting."""
     if not award.points:
         return [], 0
     life = life_of(version.program.points, version.calendar, purchase.occurred_at, book.recorded_at)
     if life.idle:
-        dies_at = book.idle_end(purchase.occurred_at) or book.recorded_at
+        active_at = max(book.head.active_at or purchase.occurred_at, purchase.occurred_at)
+        dies_at = context.programs.idle_deadline(active_at)
         graced = on_arrival(version.program.points, version.calendar, dies_at, book.recorded_at)
         if graced != dies_at:  # dead on arrival, but late arrivals have a grace: a date of its own
             life = Life(life.spendable_from, graced)
     lot, repaid = book.earn(award.points, life, purchase.purchase_id)
-    ends_at = lot_end(book, lot)
+    ends_at = book.end_of(lot)
     if ends_at is not None and ends_at <= book.recorded_at and lot.remaining:
         book.expire_lot(lot, ends_at)
     return [(award.points, lot)], repaid
-
-
-def lot_end(book: Book, lot: OpenLot) -> datetime | None:
-    """When a lot dies: by its own date, or with the account's idle points."""
-    return book.idle_end() if lot.idle else lot.expires_at
 
 
 def _receipt(
@@ -137,7 +131,7 @@ def _receipt(
         points_pending=sum(lot.remaining for _, lot in lots if lot.spendable_from > book.recorded_at),
         points_redeemed=redemption.points if redemption else 0,
         debt_repaid=repaid + (redemption.debt_repaid if redemption else 0),
-        lots=[LotAnswer(points, lot.spendable_from, lot_end(book, lot)) for points, lot in lots],
+        lots=[LotAnswer(points, lot.spendable_from, book.end_of(lot)) for points, lot in lots],
         explain=explain(award),
         rounding=rounding_text(award),
         balance=balance_answer(book),

@@ -6,6 +6,7 @@ Pure. What it is told, it computes; what it computes goes into a Journal, which 
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from loyalty.calendar import END_OF_TIME
 from loyalty.ledger.chain import posting_hash
 from loyalty.ledger.life import Life
 from loyalty.ledger.rows import EntryRow, HeadRow, LotRow, PostingRow, UseRow
@@ -15,8 +16,8 @@ from loyalty.ledger.state import NEVER, Head, Hold, Journal, OpenLot, Posting, U
 class Account:
     """One account: what there is, its postings, and its lots. The moves that are allowed on it are the Book's.
 
-    `now` is the ledger's clock, read after the lock; `idle_deadline` tells when idle points die, from the account's
-    last activity. What is due must have been posted before any other move: `available` relies on it.
+    `now` is the ledger's clock, read after the lock; `idle_deadline` tells when idle points die that count from an
+    instant. What is due must have been posted before any other move: `available` relies on it.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class Account:
         self.recorded_at = max(now, head.recorded_at)
         self.journal = journal
         self._idle_deadline = idle_deadline
+        self._idle_ends: dict[datetime, datetime] = {}
+        self._was_active_at = head.active_at
         self._posting: Posting | None = None
 
     # -- what there is ---------------------------------------------------------------------------------------------
@@ -52,33 +55,26 @@ class Account:
         """Points that can be spent now."""
         return self.head.balance + self.head.debt - self.head.held - self.pending
 
-    def idle_at(self) -> datetime | None:
-        """When the account's idle points die, if it has any."""
-        return self.idle_end() if any(lot.idle for lot in self.lots.values()) else None
+    def end_of(self, lot: OpenLot) -> datetime | None:
+        """When a lot dies: by its own date or, idle, a period after the account's last activity; None: never.
 
-    def idle_end(self, activity_at: datetime | None = None) -> datetime | None:
-        """When idle points of the account die, whether it has any or not; None: not before its first activity.
-
-        activity_at: of an activity about to be recorded.
+        Without any activity idle points count from when they were earned.
         """
-        active_at = max((at for at in (self.head.active_at, activity_at) if at is not None), default=None)
-        return None if active_at is None else self._idle_deadline(active_at)
+        return self._idle_end(self.head.active_at or lot.earned_at) if lot.idle else lot.expires_at
+
+    def _idle_end(self, counts_from: datetime) -> datetime | None:
+        end = self._idle_ends.get(counts_from)
+        if end is None:
+            end = self._idle_ends[counts_from] = self._idle_deadline(counts_from)
+        return end if end < END_OF_TIME else None
 
     def next_expiry(self) -> datetime | None:
         """The earliest instant at which points of known lots die."""
-        instants = [lot.expires_at for lot in self.lots.values() if lot.expires_at is not None]
-        idle_at = self.idle_at()
-        if idle_at is not None:
-            instants.append(idle_at)
-        return min(instants, default=None)
+        ends = (self.end_of(lot) for lot in self.lots.values())
+        return min((end for end in ends if end is not None), default=None)
 
-    def _spend_order(self) -> Callable[[OpenLot], tuple[datetime, datetime, int]]:
-        idle_at = self.idle_at() or NEVER
-        return lambda lot: (
-            (idle_at if lot.idle else lot.expires_at or NEVER),
-            lot.earned_at,
-            lot.lot,
-        )
+    def _spend_order(self, lot: OpenLot) -> tuple[datetime, datetime, int]:
+        return self.end_of(lot) or NEVER, lot.earned_at, lot.lot
 
     # -- postings --------------------------------------------------------------------------------------------------
 
@@ -200,7 +196,7 @@ class Account:
         """Uses spendable lots, soonest to expire first."""
         assert points <= self.available, "checked before"
         spendable = [lot for lot in self.lots.values() if lot.spendable_from <= self.recorded_at]
-        spendable.sort(key=self._spend_order())
+        spendable.sort(key=self._spend_order)
         return self._take_from(spendable, points, purpose)
 
     def _take_from(self, lots: Iterable[OpenLot], points: int, purpose: str) -> list[UsedLot]:
@@ -221,12 +217,12 @@ class Account:
     def head_row(self) -> HeadRow:
         """The account's head as it is to be stored. `due_at` stays where it is while it is a sound bound."""
         head = self.head
-        # A first activity long ago ends idle points, also those that are not loaded here: the bound is never late.
-        idle_end = None if head.loaded else self.idle_end()
+        # An activity moves the end of idle points, also of those that are not loaded here: the bound is never late.
+        moved = None if head.loaded or head.active_at == self._was_active_at else head.active_at
         exact = min(
             (at for at in (
                 self.next_expiry(),
-                idle_end if idle_end is not None and idle_end <= self.recorded_at else None,
+                self._idle_end(moved) if moved is not None else None,
                 min((hold.until for hold in self.holds.values()), default=None),
                 head.tier_verdict_at,
             ) if at is not None),

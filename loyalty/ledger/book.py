@@ -109,12 +109,11 @@ class Book(Account):
 
         Returns what was taken from lots and what became debt; with `forgive`, what is missing is let go.
         """
-        order = self._spend_order()
 
         def rank(lot: OpenLot) -> tuple[int, tuple[datetime, datetime, int]]:
             if purchase_id is None or lot.purchase_id != purchase_id:
-                return 2, order(lot)
-            return int(lot.spendable_from <= self.recorded_at), order(lot)
+                return 2, self._spend_order(lot)
+            return int(lot.spendable_from <= self.recorded_at), self._spend_order(lot)
 
         lots = sorted(self.lots.values(), key=rank)
         there = sum(lot.remaining for lot in lots)
@@ -132,9 +131,7 @@ class Book(Account):
 
     def expire_due(self, at: datetime) -> int:
         """All points that die at the instant `at` (idle ones included), as one entry. Returns how many."""
-        idle_at = self.idle_at()
-        dying = [lot for lot in self.lots.values() if (idle_at if lot.idle else lot.expires_at) == at]
-        return self._expire(dying, at)
+        return self._expire([lot for lot in self.lots.values() if self.end_of(lot) == at], at)
 
     def _expire(self, lots: Sequence[OpenLot], at: datetime) -> int:
         """What is left of lots that die together, as one entry."""
@@ -171,7 +168,7 @@ class Book(Account):
     def give_all(self) -> Estate:
         """Everything of this account leaves it: points, holds and debt. Its posting under way holds the way out."""
         head = self.head
-        lots = sorted(self.lots.values(), key=self._spend_order())
+        lots = sorted(self.lots.values(), key=self._spend_order)
         holds = list(self.holds.values())
         estate = Estate(
             head.balance,
@@ -209,9 +206,7 @@ class Book(Account):
         head.debt = before + estate.debt
         if head.debt:
             kept = {lot.lot for _, lots in held for lot in lots}
-            paying = sorted(
-                (lot for lot in self.lots.values() if lot.lot not in kept), key=self._spend_order()
-            )
+            paying = sorted((lot for lot in self.lots.values() if lot.lot not in kept), key=self._spend_order)
             paid = sum(use.points for use in self._take_from(paying, head.debt, "debt"))
             head.debt -= paid
         return held

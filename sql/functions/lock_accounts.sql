@@ -1,5 +1,6 @@
 -- Locks accounts in order, then reads, in new statements, what decisions about them need. One shard a call.
--- p_loaded: the accounts whose open lots and holds are all wanted; they come anyway where something is due or pending.
+-- p_loaded: the accounts whose open lots and holds are all wanted; they come anyway where something is due or pending, and
+-- where a first activity may end points.
 -- p_kinds, p_ids: requests whose rows, if any, come back, read under the lock.
 drop function if exists lock_accounts(smallint, bigint[], boolean[], posting_kind[], text[], boolean);
 create or replace function lock_accounts(
@@ -23,6 +24,7 @@ begin
             a.tier, a.tier_since, a.tier_valid_until, a.tier_verdict_at, a.tier_ground_at, a.tier_judged_at,
             a.spend_bound, a.visits_bound, a.bound_at,
             a.account = any (p_loaded) or coalesce(a.due_at <= lock_accounts.now, false) or coalesce(a.pending_until > lock_accounts.now, false)
+                or (a.active_at is null and a.balance <> 0)
         )::locked_head)
     into heads
     from account a

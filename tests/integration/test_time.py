@@ -99,6 +99,43 @@ async def test_debt_is_repaid_by_points_that_are_dead_on_arrival(database_url: s
         assert await ledger.entries() == [("clawback", -4), ("earn", 10), ("expire", -6)]
 
 
+async def test_idle_points_given_before_any_activity_count_from_when_they_were_given(
+    database_url: str,
+) -> None:
+    """They had no end until the account's first activity."""
+    async with open_ledger(database_url, program(expiry("inactivity", days=20)), "ada", "bob") as ledger:
+        first = datetime.fromisoformat((await ledger.do(adjust(40))).recorded_at)
+        await ledger.move_clock(START + 5 * DAY)
+        second = datetime.fromisoformat((await ledger.do(adjust(30))).recorded_at)
+        ends = [(40, first + 20 * DAY), (30, second + 20 * DAY)]
+        assert await ledger.lots() == ends
+        await ledger.engine.merge("ada", "bob")
+        assert await ledger.lots("bob") == ends, "lots keep their lives"
+        await ledger.move_clock(first + 20 * DAY)
+        assert await ledger.lots("bob") == ends[1:]
+        past: Any = await ledger.engine.balance("bob", as_of=first + 19 * DAY)
+        assert [(lot.points, lot.expires_at) for lot in past.lots] == ends
+        assert (await ledger.engine.expire())["points_expired"] == 40
+        await ledger.do(redeem(10, "bob"))
+        now = await ledger.engine.now()
+        ((points, end),) = await ledger.lots("bob")
+        assert points == 20
+        assert end is not None
+        assert now < end - 20 * DAY + timedelta(minutes=1) < now + timedelta(minutes=1)
+
+
+async def test_a_first_activity_long_ago_ends_idle_points_before_what_follows_it(database_url: str) -> None:
+    """Whether the two are posted together or apart."""
+    async with open_ledger(database_url, program(expiry("inactivity", days=20)), "ada", "bob") as ledger:
+        late = START - 50 * DAY
+        await ledger.do(adjust(40, "ada"))
+        await ledger.do(adjust(40, "bob"))
+        together = await ledger.all(purchase(10000, late), redeem(1))
+        await ledger.do(purchase(10000, late, "bob"))
+        apart = await ledger.refused(redeem(1, "bob"), InsufficientPoints)
+        assert (together[1].code, together[1].facts) == (apart.code, apart.facts)
+
+
 async def test_any_activity_keeps_idle_points_alive_and_returns_and_releases_do_not(
     database_url: str,
 ) -> None:

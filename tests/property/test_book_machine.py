@@ -67,7 +67,7 @@ class Books(RuleBasedStateMachine):
 
     def ends(self, lot: Any) -> datetime:
         if lot.idle:
-            return self.deadline(self.book.head.active_at) if self.book.head.active_at else NEVER
+            return self.deadline(self.book.head.active_at or lot.earned_at)
         return lot.expires_at or NEVER
 
     def spendable(self) -> list[Any]:

@@ -109,11 +109,10 @@ class Account:
 
     # -- what is there ---------------------------------------------------------------------------------------------
 
-    def idle_deadline(self) -> datetime:
-        """When idle points die: by the last version with such points at the last activity, else the first one."""
-        at = self.active_at
-        if at is None:
-            return NEVER
+    def idle_deadline(self, lot: Lot) -> datetime:
+        """When idle points die: by the last version with such points at the last activity (before any: when they were
+        earned), else the first one."""
+        at = self.active_at or lot.earned_at
         idle = [
             (since, n)
             for n, (since, one) in enumerate(self.programs)
@@ -129,7 +128,7 @@ class Account:
 
     def end(self, lot: Lot) -> datetime:
         if lot.idle:
-            return self.idle_deadline()
+            return self.idle_deadline(lot)
         return lot.expires_at or NEVER
 
     def open_lots(self) -> list[Lot]:

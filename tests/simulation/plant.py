@@ -58,8 +58,8 @@ BUGS = (
     Bug(
         "points are spent earliest earned first, whatever expires sooner",
         "loyalty/ledger/account.py",
-        "            (idle_at if lot.idle else lot.expires_at or NEVER),\n            lot.earned_at,\n",
-        "            lot.earned_at,\n            (idle_at if lot.idle else lot.expires_at or NEVER),\n",
+        "return self.end_of(lot) or NEVER, lot.earned_at,",
+        "return lot.earned_at, self.end_of(lot) or NEVER,",
     ),
     Bug(
         "pending points can be spent",

@@ -366,9 +366,6 @@ class World:
         rng = self.rng
         expires_at = None
         points = rng.choice((rng.randrange(1, 500), -rng.randrange(1, 200)))
-        known = self.model.members.get(member) if self.model else None
-        if self.family.idle_alone and (known is None or known.active_at is None):
-            points = -abs(points)  # a first purchase, long ago, would end them in the middle of a batch
         if points > 0 and rng.random() < 0.3 and not self.family.idle_alone:
             expires_at = self.now + timedelta(days=rng.randrange(1, 200))
         return Adjustment(self.id("a"), self.name_of(member), points, "goodwill", expires_at)
