@@ -58,7 +58,7 @@ class NullEngine:
         self._decides = os.environ.get("LOYALTY_BENCH_NULL") == "decide"
 
     @classmethod
-    async def open(cls, _database_url: str) -> "NullEngine":
+    async def open(cls, _database_url: str, _vault: object) -> "NullEngine":
         return cls()
 
     async def close(self) -> None:

@@ -19,6 +19,7 @@ from loyalty.db.embedded import embedded_postgres_sync
 from loyalty.db.migrate import migrate
 
 KEY = "bench-key-not-secret"
+SECRET_KEYS = "bm90IGEgc2VjcmV0OiBmb3IgbWVhc3VyaW5nIG9ubHk="
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,7 +103,7 @@ class Stack:
 
     def serve(self, name: str, database_url: str, program: Path | None = None, **more: str) -> Server:
         """`loyalty serve`, as anyone would start it, until the run ends."""
-        environment = {"LOYALTY_DATABASE_URL": database_url, **more}
+        environment = {"LOYALTY_DATABASE_URL": database_url, "LOYALTY_SECRET_KEYS": SECRET_KEYS, **more}
         if program is not None:
             environment["LOYALTY_PROGRAM"] = str(program)
         return self.start(name, ["-m", "loyalty.cli.main", "serve"], environment)

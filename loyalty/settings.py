@@ -3,6 +3,7 @@
 Source: DESIGN.md section 10.
 """
 
+import base64
 import difflib
 import os
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from loyalty.schedule import USUAL, parse_schedule
 
 PREFIX = "LOYALTY_"
 TEST_PREFIX = "LOYALTY_TEST_"
+SECRET_BYTES = 32
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "console", "json"]
@@ -39,6 +41,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     workers: int = 1
     program: Path | None = None
     admin_key: str | None = None
+    secret_keys: tuple[bytes, ...] = ()
     sandbox: bool = False
     schedule: str = USUAL
     log_level: LogLevel = "info"
@@ -47,8 +50,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Without what is secret, as this ends up in logs."""
         shown = {name: getattr(self, name) for name in self.__struct_fields__}
-        for name in ("database_url", "redis_url", "admin_key"):
-            shown[name] = None if shown[name] is None else "…"
+        for name in ("database_url", "redis_url", "admin_key", "secret_keys"):
+            shown[name] = "…" if shown[name] else None
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
@@ -160,6 +163,19 @@ def _key(text: str) -> str:
     return text
 
 
+def read_secrets(text: str) -> tuple[bytes, ...]:
+    """Secrets from their spelling: 32 bytes each in Base64, with commas between them. Raises ValueError."""
+    found = tuple(base64.b64decode(one.strip(), validate=True) for one in text.split(","))
+    if any(len(one) != SECRET_BYTES for one in found):
+        raise ValueError(f"a secret has {SECRET_BYTES} bytes")
+    return found
+
+
+def write_secrets(found: tuple[bytes, ...]) -> str:
+    """The reverse of `read_secrets`."""
+    return ",".join(base64.b64encode(one).decode() for one in found)
+
+
 def _file(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
@@ -207,6 +223,14 @@ _RULES = (
         "8 or more printable ASCII characters without spaces",
         _key,
         "none",
+        secret=True,
+    ),
+    _Rule(
+        "secret_keys",
+        "seals personal data and signs members' tokens; made by `loyalty privacy new-key`, newest first, with commas",
+        "one or more secrets as `loyalty privacy new-key` makes them, with commas between them",
+        read_secrets,
+        "one kept in ./.loyalty; with LOYALTY_DATABASE_URL it must be set",
         secret=True,
     ),
     _Rule(

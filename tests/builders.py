@@ -28,6 +28,7 @@ from loyalty.types import (
     ReturnLine,
 )
 from tests.invariants import assert_sound
+from tests.vault import VAULT
 
 START = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 """When a ledger's clock begins: Monday noon in Shanghai."""
@@ -129,7 +130,9 @@ class Ledger:
     async def enrol(self, *members: str, **fields: Any) -> None:
         """Enrols members by their member_id."""
         for member in members:
-            await enrol(self.engine.pool, Enrolment(member_id=member, **fields), await self.engine.now())
+            await enrol(
+                self.engine.pool, VAULT, Enrolment(member_id=member, **fields), await self.engine.now()
+            )
 
     async def put(self, source: str, effective_from: datetime | None = None) -> int:
         """Puts a version of the program and returns its number."""
@@ -238,7 +241,7 @@ async def open_ledger(
     """A ledger with a program and members, its clock at `at`; at the end its rows must be sound."""
     if at is not None:
         await set_clock(url, at)
-    engine = await Engine.open(url, pool_size=pool_size)
+    engine = await Engine.open(url, VAULT, pool_size=pool_size)
     try:
         ledger = Ledger(engine, url)
         if source is not None:

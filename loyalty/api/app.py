@@ -33,6 +33,7 @@ from loyalty.engine.engine import Engine
 from loyalty.jobs.runner import JobRunner
 from loyalty.jobs.scheduler import LOOK_SECONDS, SANDBOX_LOOK_SECONDS, Scheduler
 from loyalty.keys import KeyRing
+from loyalty.members.vault import Vault
 from loyalty.schedule import parse_schedule
 from loyalty.settings import Settings
 
@@ -65,7 +66,7 @@ def create_app(settings: Settings) -> Litestar:
     @asynccontextmanager
     async def running(app: Litestar) -> AsyncIterator[None]:
         assert settings.database_url is not None
-        engine = await Engine.open(settings.database_url)
+        engine = await Engine.open(settings.database_url, Vault(settings.secret_keys))
         ring = KeyRing(settings.database_url, settings.admin_key)
         runner = JobRunner(engine)
         look_seconds = SANDBOX_LOOK_SECONDS if settings.sandbox else LOOK_SECONDS

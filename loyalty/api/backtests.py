@@ -74,6 +74,7 @@ async def start_backtest(request: Call) -> Reply:
             body.format,
             start=body.from_,
             end=body.to,
+            vault=held.engine.vault,
             processes=PROCESSES,
             apart=True,
             progress=note.seen,

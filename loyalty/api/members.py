@@ -22,7 +22,10 @@ _change = msgspec.json.Decoder(MemberChange)
 
 
 class MemberSearch(Struct, frozen=True, forbid_unknown_fields=True):
-    """Whom to look for: at least one of the five; all that are given must hold. `name` is how the name begins."""
+    """Whom to look for: at least one of the five; all that are given must hold.
+
+    `name` is the whole name, in any case.
+    """
 
     phone: str | None = None
     card: str | None = None
@@ -51,8 +54,8 @@ async def enrol_member(request: Call) -> Reply:
     """
     enrolment = await read_json(request, _enrolment)
     engine = context(request).engine
-    enrolled = await enrol(engine.pool, enrolment, await engine.now())
-    listed = await directory.read(engine.pool, enrolled.member_id)
+    enrolled = await enrol(engine.pool, engine.vault, enrolment, await engine.now())
+    listed = await directory.read(engine.pool, engine.vault, enrolled.member_id)
     answer = reply(await _answer(request, listed), 201 if enrolled.created else 200)
     if not enrolled.created:
         answer.headers = [(b"idempotent-replayed", b"true")]
@@ -69,20 +72,23 @@ async def enrol_member(request: Call) -> Reply:
 )
 async def read_member(request: Call) -> Reply:
     """Read a member, by `member_id` or by an identifier with its scheme."""
-    listed = await directory.read(context(request).engine.pool, in_path(request, "member"))
+    engine = context(request).engine
+    listed = await directory.read(engine.pool, engine.vault, in_path(request, "member"))
     return reply(await _answer(request, listed))
 
 
 @call("GET", "/v1/members", roles=STAFF, tag="Members", query=MemberSearch, answers={200: MemberPage})
 async def search_members(request: Call) -> Reply:
-    """Search members by identifiers or by the beginning of the name."""
+    """Search members by identifiers or by their whole name."""
     wanted = read_query(request, MemberSearch)
     names = [name for scheme in SCHEMES if (name := _name(scheme, getattr(wanted, scheme))) is not None]
     if not names and wanted.name is None:
         raise InvalidRequest("Say whom to look for: give phone, card, email, ext or name.")
     after = _after(wanted.cursor)
-    pool = context(request).engine.pool
-    found, last = await directory.search(pool, names, wanted.name, after=after, limit=wanted.limit)
+    engine = context(request).engine
+    found, last = await directory.search(
+        engine.pool, engine.vault, names, wanted.name, after=after, limit=wanted.limit
+    )
     members = [await _answer(request, listed) for listed in found]
     return reply(MemberPage(members, None if last is None else f"{last:x}"))
 
@@ -106,8 +112,10 @@ async def change_member(request: Call) -> Reply:
     if wanted.status is not msgspec.UNSET and (role := caller(request).role) not in ("ops", "admin"):
         raise Forbidden(f"A key of role {role} may not change `status`.")
     engine = context(request).engine
-    member_id = await directory.change(engine.pool, in_path(request, "member"), wanted, await engine.now())
-    return reply(await _answer(request, await directory.read(engine.pool, member_id)))
+    member_id = await directory.change(
+        engine.pool, engine.vault, in_path(request, "member"), wanted, await engine.now()
+    )
+    return reply(await _answer(request, await directory.read(engine.pool, engine.vault, member_id)))
 
 
 class MergeBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,7 +146,7 @@ async def merge_member(request: Call) -> Reply:
     wanted = await read_json(request, _merge)
     engine = context(request).engine
     member_id = await engine.merge(in_path(request, "member"), wanted.into)
-    return reply(await _answer(request, await directory.read(engine.pool, member_id)))
+    return reply(await _answer(request, await directory.read(engine.pool, engine.vault, member_id)))
 
 
 @call(

@@ -17,12 +17,14 @@ import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from loyalty.db.embedded import embedded_postgres_sync
+from loyalty.db.embedded import DEFAULT_FOLDER, embedded_postgres_sync
 from loyalty.db.migrate import migrate
 from loyalty.engine.engine import Engine
 from loyalty.engine.programs import STARTER_NOTE
 from loyalty.log import set_up_logging
-from loyalty.settings import Settings, read_settings
+from loyalty.members.secret import check_secret, secrets_of
+from loyalty.members.vault import Vault
+from loyalty.settings import Settings, read_settings, write_secrets
 
 GRACE_SECONDS = 30
 """How long a stopping server waits for the answers that are under way."""
@@ -43,7 +45,8 @@ def serve(settings: Settings) -> None:
         url = settings.database_url
         if url is None:
             url = stack.enter_context(embedded_postgres_sync(serving=True))
-        settings = msgspec.structs.replace(settings, database_url=url)
+        found = secrets_of(settings, DEFAULT_FOLDER)
+        settings = msgspec.structs.replace(settings, database_url=url, secret_keys=found)
         asyncio.run(_prepare(settings))
         listening = stack.enter_context(_listen(settings))
         address = listening.getsockname()
@@ -122,6 +125,7 @@ async def _prepare(settings: Settings) -> None:
         log.info("database_migrated", applied=applied)
     engine = await Engine.open(settings.database_url, pool_size=1)
     try:
+        await check_secret(engine.pool, Vault(settings.secret_keys))
         if settings.program is not None:
             versions = (await engine.programs()).all
             if [version.note for version in versions] == [STARTER_NOTE]:
@@ -180,6 +184,8 @@ def _into_environment(settings: Settings) -> None:
     """Hand the settings to the application, which another process may make."""
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
+        if isinstance(value, tuple):
+            value = write_secrets(value)
         text = "" if value is None else str(int(value)) if isinstance(value, bool) else str(value)
         os.environ[f"LOYALTY_{name.upper()}"] = text
 

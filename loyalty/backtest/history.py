@@ -13,6 +13,7 @@ from asyncpg import Connection, Record
 
 from loyalty.db.sql import query
 from loyalty.engine.facts import merge_facts
+from loyalty.members.vault import Vault
 
 AT_ONCE = 1_000
 """Postings that are fetched together."""
@@ -84,12 +85,14 @@ class Family:
 Chunk = list[Event | Merging]
 
 
-async def families(connection: Connection, where: Range) -> AsyncIterator[tuple[Family, Chunk, bool]]:
+async def families(
+    connection: Connection, where: Range, vault: Vault | None
+) -> AsyncIterator[tuple[Family, Chunk, bool]]:
     """The families of a range with their events, chunk by chunk; True with the last chunk of each.
 
-    The connection must be in a transaction.
+    The connection must be in a transaction. vault: opens birthdays; None leaves them sealed and unread.
     """
-    known, gone = await _families(connection, where)
+    known, gone = await _families(connection, where, vault)
     woven: dict[int, dict[int, list[Event]]] = {
         owner: {account: [] for account in family.stands}
         for owner, family in known.items()
@@ -124,7 +127,7 @@ async def families(connection: Connection, where: Range) -> AsyncIterator[tuple[
 
 
 async def _families(
-    connection: Connection, where: Range
+    connection: Connection, where: Range, vault: Vault | None
 ) -> tuple[dict[int, Family], list[tuple[int, int, int]]]:
     """The families of a range by their owner, and (owner, shard, account) of each account that went into one."""
     found: dict[int, Family] = {}
@@ -132,18 +135,23 @@ async def _families(
         if row["owner"] == row["account"]:
             found[row["owner"]] = family = Family(row["owner"])
             family.stands[row["account"]] = _stands(row)
-            family.birthday = row["birthday"]
+            family.birthday = _birthday(row, vault)
     await _add_subjects(connection, found, where)
     gone = []
     for row in await connection.fetch(query("backtest_gone"), *where[1:]):
         family = found[row["owner"]]
         family.stands[row["account"]] = _stands(row)
         # What was known of the person went over with the merge.
-        family.birthday = family.birthday or row["birthday"]
+        family.birthday = family.birthday or _birthday(row, vault)
         gone.append((row["owner"], row["shard"], row["account"]))
         own = {row["account"]: family}
         await _add_subjects(connection, own, (row["shard"], row["account"], row["account"]))
     return found, gone
+
+
+def _birthday(row: Record, vault: Vault | None) -> date | None:
+    sealed = row["birthday"]
+    return None if vault is None or sealed is None else vault.open_date(sealed)
 
 
 async def _add_subjects(connection: Connection, owners: dict[int, Family], where: Range) -> None:

@@ -21,6 +21,7 @@ from loyalty.db.sql import query
 from loyalty.engine.programs import Programs, load_programs
 from loyalty.errors import FieldError, InvalidRequest
 from loyalty.ledger import store
+from loyalty.members.vault import Vault
 from loyalty.program.parse import parse, same_frame
 
 POSTINGS_AT_ONCE = 2_000
@@ -41,6 +42,7 @@ async def backtest(
     *,
     start: datetime | None = None,
     end: datetime | None = None,
+    vault: Vault | None = None,
     processes: int = 2,
     apart: bool = False,
     progress: Progress | None = None,
@@ -55,6 +57,7 @@ async def backtest(
         source: the candidate's file; None replays what was in force against itself.
         start: the candidate is in force from then on, and what occurred from then on is counted; None: always.
         end: what occurred from then on is left out; None, or later than now: now.
+        vault: opens birthdays; needed if a program has birthday rules.
         processes: how many share the work; 1 does it in this one.
         apart: never in this one, and others go first: for a server that has tills to answer.
         progress: called now and then.
@@ -81,6 +84,7 @@ async def backtest(
         frame = Frame(
             database_url, snapshot, source, format, None if start is None else start.astimezone(UTC),
             until.astimezone(UTC), end is None or end > now, {}, BESIDE_TILLS if apart else 0,
+            vault or Vault(),
         )  # fmt: skip
         ranges = await _ranges(connection)
         spread = partial(_spread, connection, programs, ranges, processes if processes > 1 or apart else 0)

@@ -17,6 +17,7 @@ from loyalty.backtest.sides import Side
 from loyalty.backtest.tally import Period
 from loyalty.db.connect import connect_owner
 from loyalty.engine.programs import Programs, ProgramVersion, compiled, load_programs
+from loyalty.members.vault import Vault
 
 
 class Frame(Struct, frozen=True):
@@ -35,6 +36,7 @@ class Frame(Struct, frozen=True):
     check: bool
     closed: dict[str, datetime]
     niceness: int
+    vault: Vault
 
 
 class _Process:
@@ -84,7 +86,9 @@ async def replay(
         worth = (rates[0].points, rates[0].amount), (rates[1].points, rates[1].amount)
     period = Period(frame.start, frame.end, after.calendar)
     comparison = Comparison(now, tried, period, worth, check=frame.check)
-    async for family, events, last in families(connection, where):
+    versions = [*programs.all] if candidate is None else [*programs.all, candidate]
+    vault = frame.vault if any(version.needs.birthday for version in versions) else None
+    async for family, events, last in families(connection, where, vault):
         comparison.take(family, events, last=last)
     return comparison.part
 

@@ -7,7 +7,7 @@ import click
 
 from loyalty.cli.program import format_of, line_of
 from loyalty.cli.progress import Reporter
-from loyalty.cli.session import DONE, FAILED, run, tell
+from loyalty.cli.session import DONE, FAILED, run, tell, vault
 from loyalty.cli.times import instant
 from loyalty.program.parse import parse
 
@@ -66,6 +66,7 @@ def backtest(
                 form,
                 start=start,
                 end=end,
+                vault=vault(),
                 processes=processes or cores(),
                 progress=lambda part, what: report(f"{what}, percent", round(part * 100), 100),
             )

@@ -10,7 +10,7 @@ import msgspec
 
 from loyalty.cli import times
 from loyalty.cli.progress import Reporter
-from loyalty.cli.session import DONE, FAILED, run, tell
+from loyalty.cli.session import DONE, FAILED, run, tell, vault
 from loyalty.importing.source import Source, UnreadableFileError
 from loyalty.importing.summary import EXAMPLES, Summary, default_rejects, write_rejects
 
@@ -88,10 +88,12 @@ def import_file(
         from loyalty.engine.engine import Engine
         from loyalty.importing.post import Options, import_documents
         from loyalty.importing.post_members import import_members
+        from loyalty.members.secret import check_secret
 
         started = time.monotonic()
-        engine = await Engine.open(url)
+        engine = await Engine.open(url, vault())
         try:
+            await check_secret(engine.pool, engine.vault)
             program = (await engine.programs()).at(await engine.now()).program
             options = Options(
                 digits=minor_digits(program.currency),

@@ -11,11 +11,13 @@ from typing import NoReturn
 
 import click
 
-from loyalty.db.embedded import EmbeddedPostgresError, embedded_postgres
+from loyalty.db.embedded import DEFAULT_FOLDER, EmbeddedPostgresError, embedded_postgres
 from loyalty.db.migrate import MigrationError, migrate, pending
 from loyalty.errors import LoyaltyError
 from loyalty.importing.source import UnreadableFileError
 from loyalty.log import set_up_logging
+from loyalty.members.secret import secrets_of
+from loyalty.members.vault import Vault
 from loyalty.settings import Settings, SettingsError, read_settings, unknown_variables
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
@@ -81,6 +83,11 @@ async def database(settings: Settings) -> AsyncIterator[str]:
         return
     async with embedded_postgres() as url:
         yield url
+
+
+def vault() -> Vault:
+    """What opens personal data, with the secrets of the settings; for commands that read names or birthdays."""
+    return Vault(secrets_of(read_settings(), DEFAULT_FOLDER))
 
 
 def tell(text: str) -> None:

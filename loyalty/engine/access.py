@@ -3,13 +3,15 @@
 import asyncpg
 
 from loyalty.engine.programs import Programs, load_programs
+from loyalty.members.vault import Vault
 
 
 class Access:
     """One process's way to the ledger. `programs_known` is replaced as newer versions are met."""
 
-    def __init__(self, pool: asyncpg.Pool, shards: int, programs: Programs) -> None:
+    def __init__(self, pool: asyncpg.Pool, shards: int, programs: Programs, vault: Vault) -> None:
         self.pool = pool
+        self.vault = vault
         self.shards = shards
         self.programs_known = programs
 

@@ -32,6 +32,7 @@ from loyalty.errors import (
 )
 from loyalty.ledger import store
 from loyalty.ledger.store import Recorded, RequestKey, Where
+from loyalty.members.directory import where_are
 from loyalty.members.identity import Name, parse_reference
 from loyalty.types import Purchase, Request
 
@@ -217,7 +218,7 @@ async def resolve(engine: Access, connection: asyncpg.Connection, items: list[It
     """
     names = list({item.name for item in items if item.name is not None})
     keys = list({key for item in items for key in _keys(item)})
-    members = await store.find_members(connection, names) if names else {}
+    members = await where_are(connection, engine.vault, names) if names else {}
     found = await store.find_requests(connection, engine.shards, keys) if keys else {}
     coming: dict[RequestKey, set[Where]] = defaultdict(set)
     todo = []

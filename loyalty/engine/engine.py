@@ -18,6 +18,7 @@ from loyalty.engine.past_due import Counts, Progress
 from loyalty.engine.programs import Programs, ProgramVersion, ensure_program, load_programs, put_program
 from loyalty.errors import Internal, LoyaltyError
 from loyalty.ledger import store
+from loyalty.members.vault import Vault
 from loyalty.rules.words import Audience
 from loyalty.types import Purchase, Request, Return
 
@@ -28,18 +29,22 @@ UPLOAD_CHUNK = 250
 class Engine(Access):
     """Everything that can be done with a ledger. Open it with `Engine.open`, and close it."""
 
-    def __init__(self, pool: asyncpg.Pool, shards: int, programs: Programs) -> None:
-        super().__init__(pool, shards, programs)
+    def __init__(self, pool: asyncpg.Pool, shards: int, programs: Programs, vault: Vault) -> None:
+        super().__init__(pool, shards, programs, vault)
         self.batcher = Batcher(self._run)
         self._uploads = asyncio.Semaphore(2)
 
     @classmethod
-    async def open(cls, database_url: str, *, pool_size: int = 10) -> "Engine":
-        """Connects to a migrated database, which gets the starter program if it has none."""
+    async def open(cls, database_url: str, vault: Vault | None = None, *, pool_size: int = 10) -> "Engine":
+        """Connects to a migrated database, which gets the starter program if it has none.
+
+        vault: what opens personal data; without it members are found by their member_id alone.
+        """
         pool = await open_pool(database_url, size=pool_size)
         async with pool.acquire() as connection:
             await ensure_program(connection)
-            return cls(pool, await store.shards(connection), await load_programs(connection))
+            shards = await store.shards(connection)
+            return cls(pool, shards, await load_programs(connection), vault or Vault())
 
     async def close(self) -> None:
         """Answers what is under way, then disconnects."""

@@ -19,12 +19,12 @@ from loyalty.ledger.book import Book
 async def erase(engine: Access, member: str) -> int:
     """Forgets a member and returns the points forfeited. Raises UnknownMember."""
     async with engine.pool.acquire() as connection, connection.transaction():
-        shard, account = await where_is(connection, member)
+        shard, account = await where_is(engine, connection, member)
         locked = await store.lock_accounts(connection, shard, {account: True}, [], counters=False)
         if locked.program_version != engine.programs_known.newest:
             engine.programs_known = await load_programs(connection, engine.programs_known)
         # A merge may have been first: then the name means another account now.
-        shard, account = await where_is(connection, member)
+        shard, account = await where_is(engine, connection, member)
         context = make_context(engine.programs_known, locked)
         await load_tiers(context, connection, shard, [account])
         book = context.books[account]

@@ -49,7 +49,7 @@ async def load_context(
             context.budgets[row["rule"]] = row["points"]
     if any(version.needs.birthday for version in engine.programs_known.all):
         for row in await connection.fetch(query("birthdays"), list(accounts)):
-            context.birthdays[row["account"]] = row["birthday"]
+            context.birthdays[row["account"]] = engine.vault.open_date(row["birthday"])
     return context, locked.found
 
 

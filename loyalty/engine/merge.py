@@ -17,6 +17,7 @@ from loyalty.ledger import store
 from loyalty.ledger.book import Book
 from loyalty.ledger.rows import CounterRow
 from loyalty.ledger.store import Where
+from loyalty.members.directory import where_are
 from loyalty.members.identity import parse_reference
 from loyalty.tiers.assess import merged
 from loyalty.tiers.model import Standing
@@ -30,7 +31,7 @@ async def merge(engine: Access, member: str, into: str) -> str:
     name, target = parse_reference(member), parse_reference(into)
     async with engine.pool.acquire() as connection:
         for _ in range(10):
-            found = await store.find_members(connection, [name, target])
+            found = await where_are(connection, engine.vault, [name, target])
             for wanted in (name, target):
                 if wanted not in found:
                     raise UnknownMember(f"No member is called {wanted}.")

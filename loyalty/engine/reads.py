@@ -46,6 +46,7 @@ from loyalty.ledger import store
 from loyalty.ledger.book import Book
 from loyalty.ledger.chain import EPOCH, microseconds
 from loyalty.ledger.state import NEVER
+from loyalty.members.directory import where_are
 from loyalty.members.identity import parse_reference
 from loyalty.rules.award import explain, rounding_text
 from loyalty.rules.redeem import amount_for_points
@@ -58,10 +59,10 @@ SOON = timedelta(days=90)
 LAST = 2**31 - 1
 
 
-async def where_is(connection: Connection, member: str) -> store.Where:
+async def where_is(engine: Access, connection: Connection, member: str) -> store.Where:
     """The account that a member's name means. Raises UnknownMember."""
     name = parse_reference(member)
-    found = await store.find_members(connection, [name])
+    found = await where_are(connection, engine.vault, [name])
     if name not in found:
         raise UnknownMember(f"No member is called {member}.")
     return found[name]
@@ -88,7 +89,7 @@ async def balance(
 ) -> Balance:
     """What an account holds now, or held at `as_of`, as known at `known_at`."""
     async with engine.pool.acquire() as connection:
-        where = await where_is(connection, member)
+        where = await where_is(engine, connection, member)
         if as_of is None and known_at is None:
             context, book = await book_now(engine, connection, where, tiers=False)
         else:
@@ -134,7 +135,7 @@ def balance_of(context: Context, book: Book) -> Balance:
 async def tier(engine: Access, member: str) -> TierStanding:
     """Where a member stands, how far the next tier is, and how it came to this."""
     async with engine.pool.acquire() as connection:
-        where = await where_is(connection, member)
+        where = await where_is(engine, connection, member)
         context, book = await book_now(engine, connection, where, tiers=True)
         enrolled_at = await connection.fetchval(
             "select enrolled_at from member where account = $1", book.account
@@ -187,7 +188,7 @@ async def entries(engine: Access, member: str, cursor: str | None, limit: int) -
         name = parse_reference(member)
         # A member_id shows its own record, also when that member was merged since.
         own = await connection.fetchrow(query("own_account"), name.value) if name.scheme == "id" else None
-        shard, account = (own["shard"], own["account"]) if own else await where_is(connection, member)
+        shard, account = (own["shard"], own["account"]) if own else await where_is(engine, connection, member)
         rows = await connection.fetch(query("entries"), shard, account, before, limit + 1)
     page = [_entry(row) for row in rows[:limit]]
     return EntryPage(
@@ -232,7 +233,7 @@ async def purchases(engine: Access, member: str, cursor: str | None, limit: int)
     """A page of purchases, the last recorded first."""
     recorded_before, number = _instant_before(cursor)
     async with engine.pool.acquire() as connection:
-        shard, account = await where_is(connection, member)
+        shard, account = await where_is(engine, connection, member)
         rows = await connection.fetch(query("purchases"), shard, account, recorded_before, number, limit + 1)
     page = []
     for row in rows[:limit]:

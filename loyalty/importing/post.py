@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from loyalty.db.sql import query
 from loyalty.engine.engine import Engine
 from loyalty.errors import IdConflict, LoyaltyError, UnknownPurchase
 from loyalty.importing.documents import PLACE, Builder, Built
@@ -19,6 +18,7 @@ from loyalty.importing.source import DOCUMENT_COLUMNS, Source
 from loyalty.importing.stage import PURCHASE, Stage, Unit
 from loyalty.importing.summary import Summary, refusal
 from loyalty.importing.values import Rejected
+from loyalty.members.directory import where_are
 from loyalty.members.enrol import enrol_many
 from loyalty.members.identity import Name, parse_reference
 from loyalty.types import Enrolment, Purchase
@@ -163,17 +163,14 @@ class _Import:
         if not firsts:
             return
         names = {ref: parse_reference(ref) for ref in firsts}
-        found = await self._engine.pool.fetch(
-            query("member_find"),
-            [name.scheme for name in names.values()],
-            [name.value for name in names.values()],
-        )
-        known = {Name(row["scheme"], row["value"]) for row in found}
+        async with self._engine.pool.acquire() as connection:
+            known = await where_are(connection, self._engine.vault, list(names.values()))
         enrolments = [
             _enrolment(names[ref], built) for ref, built in firsts.items() if names[ref] not in known
         ]
         if enrolments:
-            outcomes = await enrol_many(self._engine.pool, enrolments, await self._engine.now())
+            now = await self._engine.now()
+            outcomes = await enrol_many(self._engine.pool, self._engine.vault, enrolments, now)
             self._summary.enrolled += sum(
                 not isinstance(outcome, LoyaltyError) and outcome.created for outcome in outcomes
             )

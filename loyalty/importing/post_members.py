@@ -53,7 +53,9 @@ async def import_members(engine: Engine, source: Source, options: Options, progr
 
 
 async def _post(engine: Engine, joining: list[Joining], summary: Summary) -> None:
-    outcomes = await enrol_many(engine.pool, [one.enrolment for one in joining], await engine.now())
+    outcomes = await enrol_many(
+        engine.pool, engine.vault, [one.enrolment for one in joining], await engine.now()
+    )
     requests: list[OpeningTier | Adjustment] = []
     of: list[tuple[str, list[int]]] = []
     for one, enrolled in zip(joining, outcomes, strict=True):
@@ -88,7 +90,7 @@ async def _fill_in(engine: Engine, member_id: str, enrolment: Enrolment) -> str 
     """Adds what the file knows of a member who is there already, as one whom purchases enrolled is; says why not, if
     what is known differs."""
     try:
-        known = await directory.read(engine.pool, member_id)
+        known = await directory.read(engine.pool, engine.vault, member_id)
         given = {str(name) for name in names_of(enrolment)}
         schemes = {name.partition(":")[0] for name in known.identifiers}
         differs = [name for name in given - set(known.identifiers) if name.partition(":")[0] in schemes]
@@ -105,7 +107,8 @@ async def _fill_in(engine: Engine, member_id: str, enrolment: Enrolment) -> str 
             if (value := getattr(enrolment, field)) is not None
         }
         if new:
-            await directory.change(engine.pool, member_id, MemberChange(**new), await engine.now())
+            change = MemberChange(**new)
+            await directory.change(engine.pool, engine.vault, member_id, change, await engine.now())
     except LoyaltyError as error:
         return error.detail
     return None

@@ -74,16 +74,6 @@ async def ledger_now(connection: Connection) -> datetime:
     return now
 
 
-async def find_members(
-    connection: Connection, names: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], Where]:
-    """The accounts that (scheme, value) names mean now; unknown names are absent."""
-    rows = await connection.fetch(
-        "select * from resolve_members($1, $2)", [name[0] for name in names], [name[1] for name in names]
-    )
-    return {names[row["place"] - 1]: (row["shard"], row["account"]) for row in rows}
-
-
 async def find_requests(
     connection: Connection, shard_count: int, keys: Sequence[RequestKey]
 ) -> dict[RequestKey, Recorded]:

@@ -1,5 +1,6 @@
 """The directory: who the accounts belong to. Reads members, finds them by any name, changes them."""
 
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,6 +11,7 @@ from loyalty.errors import FieldError, InvalidRequest, MemberExists, UnknownMemb
 from loyalty.members.answers import MemberAnswer
 from loyalty.members.identity import SCHEMES, Name, names_of, parse_reference
 from loyalty.members.text import text_errors
+from loyalty.members.vault import Vault
 from loyalty.types import AccountNumber, MemberChange, Shard
 
 if TYPE_CHECKING:
@@ -47,37 +49,55 @@ class Listed(NamedTuple):
         )
 
 
-async def read(pool: "asyncpg.Pool", reference: str) -> Listed:
+async def where_are(
+    connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy", vault: Vault, names: Sequence[Name]
+) -> dict[Name, tuple[Shard, AccountNumber]]:
+    """The accounts that names mean now; unknown names are absent."""
+    spread = list(vault.spread(names).items())
+    rows = await connection.fetch(
+        "select * from resolve_members($1, $2)",
+        [scheme for (scheme, _), _ in spread],
+        [value for (_, value), _ in spread],
+    )
+    return {spread[row["place"] - 1][1]: (row["shard"], row["account"]) for row in rows}
+
+
+async def read(pool: "asyncpg.Pool", vault: Vault, reference: str) -> Listed:
     """Read a member. A member_id that was merged away shows its own old record.
 
     Raises UnknownMember (also for the erased), or InvalidRequest for a name of wrong shape.
     """
     name = parse_reference(reference)
-    row = await pool.fetchrow(query("member_read"), None if name.scheme == "id" else name.scheme, name.value)
+    scheme = None if name.scheme == "id" else name.scheme
+    row = await pool.fetchrow(query("member_read"), scheme, vault.stored(name))
     if row is None:
         raise unknown(reference)
-    return _listed(row)
+    return _listed(row, vault)
 
 
 async def search(
     pool: "asyncpg.Pool",
+    vault: Vault,
     names: list[Name],
-    name_prefix: str | None,
+    called: str | None,
     *,
     after: AccountNumber = 0,
     limit: int = 50,
 ) -> tuple[list[Listed], AccountNumber | None]:
-    """Find members who bear all of `names` and whose own name begins so (in any case).
+    """Find members who bear all of `names` and are `called` so (the whole of their own name, in any case).
 
     Returns at most `limit` of them, by account, and the account to go on behind, or None at the end.
     """
-    schemes, values = [name.scheme for name in names], [name.value for name in names]
-    rows = await pool.fetch(query("member_search"), schemes, values, name_prefix, after, limit + 1)
-    listed = [_listed(row) for row in rows[:limit]]
+    schemes, values = _columns(vault.spread(names))
+    calls = None if called is None else [key.call(called) for key in vault.keys]
+    rows = await pool.fetch(query("member_search"), schemes, values, len(set(names)), calls, after, limit + 1)
+    listed = [_listed(row, vault) for row in rows[:limit]]
     return listed, listed[-1].account if len(rows) > limit else None
 
 
-async def change(pool: "asyncpg.Pool", reference: str, wanted: MemberChange, now: datetime) -> str:
+async def change(
+    pool: "asyncpg.Pool", vault: Vault, reference: str, wanted: MemberChange, now: datetime
+) -> str:
     """Change a member; what is left out stays, null takes a value away. Returns the member_id.
 
     Raises UnknownMember, MemberExists when another has the identifier, InvalidRequest.
@@ -87,18 +107,19 @@ async def change(pool: "asyncpg.Pool", reference: str, wanted: MemberChange, now
     schemes = [scheme for scheme in SCHEMES if getattr(wanted, scheme) is not UNSET]
     names = names_of(wanted)
     async with pool.acquire() as connection, connection.transaction():
-        locked = await connection.fetchrow(query("member_lock"), called.scheme, called.value)
+        key = vault.key(await connection.fetchval("select secret_in_use($1)", vault.newest))
+        locked = await connection.fetchrow(query("member_lock"), called.scheme, vault.stored(called))
         if locked is None:
             raise unknown(reference)
         account, shard = locked["account"], locked["shard"]
         if schemes:
-            await connection.execute(
-                query("member_drop_names"), account, schemes, [str(name) for name in names]
-            )
+            stay = [f"{name.scheme}:{key.stored(name)}" for name in names]
+            await connection.execute(query("member_drop_names"), account, schemes, stay)
         if names:
-            values = [name.scheme for name in names], [name.value for name in names]
-            await connection.execute(query("member_add_names"), *values, account, shard)
-            owners = await connection.fetch(query("member_find"), *values)
+            stored = [(name.scheme, key.stored(name), key.seal(name.value)) for name in names]
+            columns = [list(column) for column in zip(*stored, strict=True)]
+            await connection.execute(query("member_add_names"), *columns, account, shard)
+            owners = await connection.fetch(query("member_find"), *_columns(vault.spread(names)))
             if taken := sorted(row["scheme"] for row in owners if row["account"] != account):
                 raise MemberExists(f"Another member has this {' and '.join(taken)}.", taken=taken)
         if wanted.name is not UNSET or wanted.birthday is not UNSET:
@@ -106,9 +127,10 @@ async def change(pool: "asyncpg.Pool", reference: str, wanted: MemberChange, now
                 query("member_change_person"),
                 account,
                 wanted.name is not UNSET,
-                wanted.name or None,
+                key.seal(wanted.name) if wanted.name else None,
+                key.call(wanted.name) if wanted.name else None,
                 wanted.birthday is not UNSET,
-                wanted.birthday or None,
+                key.seal(wanted.birthday.isoformat()) if wanted.birthday else None,
             )
         if wanted.status is not UNSET:
             await connection.execute(query("member_change_status"), shard, account, wanted.status)
@@ -129,17 +151,31 @@ def _check(wanted: MemberChange, now: datetime) -> None:
         raise InvalidRequest(f"{errors[0].path}: {errors[0].message}", errors=errors)
 
 
-def _listed(row: "asyncpg.Record") -> Listed:
+def _columns(spread: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    pairs = list(spread)
+    return [scheme for scheme, _ in pairs], [value for _, value in pairs]
+
+
+def _listed(row: "asyncpg.Record", vault: Vault) -> Listed:
+    name, birthday = row["name"], row["birthday"]
+    names = [
+        Name(scheme, vault.open(value)) for scheme, value in zip(row["schemes"], row["sealed"], strict=True)
+    ]
     return Listed(
         account=row["account"],
         shard=row["shard"],
         member_id=row["member_id"],
-        identifiers=list(row["identifiers"]),
-        name=row["name"],
-        birthday=row["birthday"],
+        identifiers=[str(name) for name in sorted(names, key=_place)],
+        name=None if name is None else vault.open(name),
+        birthday=None if birthday is None else vault.open_date(birthday),
         enrolled_at=row["enrolled_at"],
         tier=row["tier"],
         verdict_due=bool(row["verdict_due"]),
         status=row["status"],
         merged_into=row["merged_into"],
     )
+
+
+def _place(name: Name) -> tuple[int, str]:
+    """Where an identifier stands in the list: by scheme, then by value."""
+    return SCHEMES.index(name.scheme), name.value

@@ -1,10 +1,8 @@
 """Enrolling people, one or thousands at once, through one path; what is repeated changes nothing."""
 
-import hashlib
 import hmac
-import secrets
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +12,7 @@ from loyalty.db.sql import query
 from loyalty.errors import FieldError, FutureTime, InvalidRequest, LoyaltyError, MemberExists, Overloaded
 from loyalty.members.identity import Name, make_member_id, names_of
 from loyalty.members.text import text_errors
+from loyalty.members.vault import SealingKey, Vault, digest
 from loyalty.types import AccountNumber, Enrolment, Shard
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ FUTURE_TOLERANCE = timedelta(minutes=5)
 """How far ahead of the ledger's clock a till's clock may be."""
 FIRST_ENROLMENT = datetime(1900, 1, 1, tzinfo=UTC)
 _ATTEMPTS = 8
-_SALT_BYTES = 16
 _canonical = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -43,16 +41,16 @@ class _Known(Struct, frozen=True):
     rows: list["asyncpg.Record"]
 
 
-async def enrol(pool: "asyncpg.Pool", enrolment: Enrolment, now: datetime) -> Enrolled:
+async def enrol(pool: "asyncpg.Pool", vault: Vault, enrolment: Enrolment, now: datetime) -> Enrolled:
     """Enrol one person: a batch of one. Raises MemberExists, FutureTime or InvalidRequest."""
-    (outcome,) = await enrol_many(pool, [enrolment], now)
+    (outcome,) = await enrol_many(pool, vault, [enrolment], now)
     if isinstance(outcome, LoyaltyError):
         raise outcome
     return outcome
 
 
 async def enrol_many(
-    pool: "asyncpg.Pool", enrolments: Sequence[Enrolment], now: datetime
+    pool: "asyncpg.Pool", vault: Vault, enrolments: Sequence[Enrolment], now: datetime
 ) -> list[Enrolled | LoyaltyError]:
     """Enrol people in one transaction, set-based.
 
@@ -69,7 +67,7 @@ async def enrol_many(
             transaction = connection.transaction()
             await transaction.start()
             try:
-                outcomes, complete = await _enrol(connection, enrolments, now)
+                outcomes, complete = await _enrol(connection, vault, enrolments, now)
             except BaseException:
                 await transaction.rollback()
                 raise
@@ -81,9 +79,13 @@ async def enrol_many(
 
 
 async def _enrol(
-    connection: "asyncpg.pool.PoolConnectionProxy", enrolments: Sequence[Enrolment], now: datetime
+    connection: "asyncpg.pool.PoolConnectionProxy",
+    vault: Vault,
+    enrolments: Sequence[Enrolment],
+    now: datetime,
 ) -> tuple[list[Enrolled | LoyaltyError], bool]:
-    known = await _look_up(connection, enrolments)
+    key = vault.key(await connection.fetchval("select secret_in_use($1)", vault.newest))
+    known = await _look_up(connection, vault, enrolments)
     outcomes: list[Enrolled | LoyaltyError | None] = [None] * len(enrolments)
     firsts: list[int] = []
     repeats: dict[int, int] = {}
@@ -93,7 +95,7 @@ async def _enrol(
             outcomes[index] = refusal
             continue
         names = _all_names(enrolment)
-        known_outcome = _known_outcome(enrolment, names, known)
+        known_outcome = _known_outcome(enrolment, names, known, vault)
         if known_outcome is not None:
             outcomes[index] = known_outcome
         elif earlier := {taken[name] for name in names if name in taken}:
@@ -105,7 +107,7 @@ async def _enrol(
         else:
             firsts.append(index)
             taken.update(dict.fromkeys(names, index))
-    made = await _insert(connection, [enrolments[index] for index in firsts], now)
+    made = await _insert(connection, key, [enrolments[index] for index in firsts], now)
     if made is None:
         return [], False
     for index, enrolled in zip(firsts, made, strict=True):
@@ -116,12 +118,14 @@ async def _enrol(
     return [outcome for outcome in outcomes if outcome is not None], True
 
 
-async def _look_up(connection: "asyncpg.pool.PoolConnectionProxy", enrolments: Sequence[Enrolment]) -> _Known:
-    names = sorted({name for enrolment in enrolments for name in _all_names(enrolment)})
+async def _look_up(
+    connection: "asyncpg.pool.PoolConnectionProxy", vault: Vault, enrolments: Sequence[Enrolment]
+) -> _Known:
+    names = vault.spread({name for enrolment in enrolments for name in _all_names(enrolment)})
     found = await connection.fetch(
-        query("member_find"), [name.scheme for name in names], [name.value for name in names]
+        query("member_find"), [scheme for scheme, _ in names], [value for _, value in names]
     )
-    owners = {Name(row["scheme"], row["value"]): row["account"] for row in found}
+    owners = {names[row["scheme"], row["value"]]: row["account"] for row in found}
     given_ids = [enrolment.member_id for enrolment in enrolments if enrolment.member_id is not None]
     rows = (
         await connection.fetch(query("member_enrolled"), sorted(set(owners.values())), given_ids)
@@ -131,7 +135,9 @@ async def _look_up(connection: "asyncpg.pool.PoolConnectionProxy", enrolments: S
     return _Known(owners, rows)
 
 
-def _known_outcome(enrolment: Enrolment, names: list[Name], known: _Known) -> Enrolled | MemberExists | None:
+def _known_outcome(
+    enrolment: Enrolment, names: list[Name], known: _Known, vault: Vault
+) -> Enrolled | MemberExists | None:
     owners = {known.owners[name] for name in names if name in known.owners}
     candidates = [
         row
@@ -144,13 +150,16 @@ def _known_outcome(enrolment: Enrolment, names: list[Name], known: _Known) -> En
         return None
     content = _content(enrolment)
     for row in candidates:
-        if _fits(row["fingerprint"], content):
+        if _fits(row["fingerprint"], content, vault):
             return Enrolled(row["shard"], row["account"], row["member_id"], created=False)
     return _exists(name.scheme for name in names if name in known.owners)
 
 
 async def _insert(
-    connection: "asyncpg.pool.PoolConnectionProxy", enrolments: Sequence[Enrolment], now: datetime
+    connection: "asyncpg.pool.PoolConnectionProxy",
+    key: SealingKey,
+    enrolments: Sequence[Enrolment],
+    now: datetime,
 ) -> list[Enrolled] | None:
     """Make the members; None when somebody else took one of their names meanwhile."""
     if not enrolments:
@@ -161,11 +170,11 @@ async def _insert(
         for row, enrolment in zip(opened, enrolments, strict=True)
     ]
     names = [
-        (name.scheme, name.value, one.shard, one.account)
+        (name.scheme, key.stored(name), _sealed(name, key), one.shard, one.account)
         for one, enrolment in zip(made, enrolments, strict=True)
         for name in (Name("id", one.member_id), *names_of(enrolment))
     ]
-    named = await connection.fetch(query("member_insert_names"), *_columns(names, 4))
+    named = await connection.fetch(query("member_insert_names"), *_columns(names, 5))
     if len(named) < len(names):
         return None
     members = [
@@ -175,20 +184,33 @@ async def _insert(
             one.member_id,
             enrolment.enrolled_at or now,
             enrolment.channel,
-            _fingerprint(_content(enrolment)),
+            key.seal_bytes(digest(_content(enrolment))),
         )
         for one, enrolment in zip(made, enrolments, strict=True)
     ]
     if len(await connection.fetch(query("member_insert"), *_columns(members, 6))) < len(members):
         return None
-    people: list[tuple[AccountNumber, str | None, date | None]] = [
-        (one.account, enrolment.name, enrolment.birthday)
+    people = [
+        (one.account, *_person(enrolment, key))
         for one, enrolment in zip(made, enrolments, strict=True)
         if enrolment.name is not None or enrolment.birthday is not None
     ]
     if people:
-        await connection.execute(query("member_insert_people"), *_columns(people, 3))
+        await connection.execute(query("member_insert_people"), *_columns(people, 4))
     return made
+
+
+def _sealed(name: Name, key: SealingKey) -> bytes | None:
+    return None if name.scheme == "id" else key.seal(name.value)
+
+
+def _person(enrolment: Enrolment, key: SealingKey) -> tuple[bytes | None, str | None, bytes | None]:
+    name, birthday = enrolment.name, enrolment.birthday
+    return (
+        None if name is None else key.seal(name),
+        None if name is None else key.call(name),
+        None if birthday is None else key.seal(birthday.isoformat()),
+    )
 
 
 def _columns(rows: Sequence[tuple[object, ...]], width: int) -> list[list[object]]:
@@ -232,14 +254,6 @@ def _content(enrolment: Enrolment) -> bytes:
     )
 
 
-def _fingerprint(content: bytes) -> bytes:
-    # One salt a member: equal content does not show, and no phone number can be looked up in a table.
-    salt = secrets.token_bytes(_SALT_BYTES)
-    return salt + hashlib.sha256(salt + content).digest()
-
-
-def _fits(fingerprint: bytes | None, content: bytes) -> bool:
-    if fingerprint is None:
-        return False
-    salt = fingerprint[:_SALT_BYTES]
-    return hmac.compare_digest(fingerprint, salt + hashlib.sha256(salt + content).digest())
+def _fits(fingerprint: bytes | None, content: bytes, vault: Vault) -> bool:
+    """Whether that was the content. It is kept as a sealed hash: a bare one would give phone numbers away."""
+    return fingerprint is not None and hmac.compare_digest(vault.open_bytes(fingerprint), digest(content))

@@ -31,11 +31,12 @@ create type program_account as enum ('issued', 'redeemed', 'expired', 'adjusted'
 create type use_purpose as enum ('redeem', 'hold', 'expire', 'clawback', 'debt', 'adjust', 'merge');
 create type account_status as enum ('active', 'blocked', 'erased', 'merged');
 
--- One row. Set when the database is made; the clock's offset only in a sandbox.
+-- One row. Set when the database is made; the clock's offset only in a sandbox; which secret seals personal data now.
 create table setting (
     one boolean primary key default true check (one),
     shards smallint not null default 1 check (shards > 0),
-    clock_offset interval not null default '0'
+    clock_offset interval not null default '0',
+    secret_id bytea check (length(secret_id) = 4)
 );
 insert into setting default values;
 

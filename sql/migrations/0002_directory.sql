@@ -1,4 +1,5 @@
--- Who the accounts belong to, who may call, and what is under way. Personal data live in `person` alone.
+-- Who the accounts belong to, who may call, and what is under way. Personal data live
+-- here alone, sealed: names to find people by stand as keyed hashes, and nothing is readable without the secret.
 
 create table member (
     account bigint primary key,
@@ -10,21 +11,27 @@ create table member (
     created_at timestamptz not null
 );
 
--- Every name that means an account; scheme 'id' holds the member_id itself. A merge points them at the other account.
+-- Every name that means an account: scheme 'id' holds the member_id itself, the others a keyed hash with the sealed name
+-- beside. A merge points them at the other account.
 create table identifier (
     scheme text not null check (scheme in ('id', 'phone', 'card', 'email', 'ext')),
     value text not null,
     shard smallint not null,
     account bigint not null,
-    primary key (scheme, value)
+    sealed bytea,
+    primary key (scheme, value),
+    check ((scheme = 'id') = (sealed is null))
 );
 create index identifier_account on identifier (account);
 
 create table person (
     account bigint primary key,
-    name text,
-    birthday date
+    name bytea,
+    name_hash text,
+    birthday bytea,
+    check ((name is null) = (name_hash is null))
 );
+create index person_name on person (name_hash) where name_hash is not null;
 
 create table api_key (
     key_id text primary key,

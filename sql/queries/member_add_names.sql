@@ -1,6 +1,6 @@
--- Gives the account $3 in the shard $4 the identifiers that nobody has.
-insert into identifier (scheme, value, shard, account)
-select n.scheme, n.value, $4::smallint, $3::bigint
-from unnest($1::text[], $2::text[]) as n (scheme, value)
+-- Gives the account $4 in the shard $5 the identifiers that nobody has: $1 schemes, $2 hashes, $3 sealed.
+insert into identifier (scheme, value, sealed, shard, account)
+select n.scheme, n.value, n.sealed, $5::smallint, $4::bigint
+from unnest($1::text[], $2::text[], $3::bytea[]) as n (scheme, value, sealed)
 order by n.scheme, n.value
 on conflict do nothing

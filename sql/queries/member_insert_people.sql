@@ -1,3 +1,3 @@
-insert into person (account, name, birthday)
-select n.account, n.name, n.birthday
-from unnest($1::bigint[], $2::text[], $3::date[]) as n (account, name, birthday)
+insert into person (account, name, name_hash, birthday)
+select n.account, n.name, n.name_hash, n.birthday
+from unnest($1::bigint[], $2::bytea[], $3::text[], $4::bytea[]) as n (account, name, name_hash, birthday)

@@ -11,6 +11,7 @@ import uvicorn
 
 from loyalty.api.app import create_app
 from loyalty.settings import Settings
+from tests.vault import SECRET
 
 ADMIN_KEY = "admin-key-of-the-tests"
 PROGRAM = """
@@ -36,8 +37,13 @@ per_amount = 100
 @asynccontextmanager
 async def serving(database_url: str, **settings: Any) -> AsyncIterator[str]:
     """A server on the database, without a schedule unless one is given; gives its URL."""
-    given = {"schedule": "off", "log_level": "error"} | settings
-    chosen = Settings(database_url=database_url, admin_key=ADMIN_KEY, **given)
+    given = {
+        "admin_key": ADMIN_KEY,
+        "secret_keys": (SECRET,),
+        "schedule": "off",
+        "log_level": "error",
+    } | settings
+    chosen = Settings(database_url=database_url, **given)
     config = uvicorn.Config(
         create_app(chosen), host="127.0.0.1", port=0, http="httptools", lifespan="on", log_config=None
     )

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from tests.vault import SECRET_KEYS
+
 COMMAND = [sys.executable, "-m", "loyalty.cli.main"]
 HEADER = (
     "kind,purchase_id,member_ref,occurred_at,channel,store,line,sku,category,quantity,unit_price,"
@@ -22,7 +24,7 @@ def environment(database_url: str | None, **settings: str) -> dict[str, str]:
     found = {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
     found["PYTHONPATH"] = str(Path(__file__).parents[2])
     if database_url is not None:
-        settings["DATABASE_URL"] = database_url
+        settings = {"DATABASE_URL": database_url, "SECRET_KEYS": SECRET_KEYS} | settings
     return found | {f"LOYALTY_{name}": value for name, value in settings.items()}
 
 

@@ -61,12 +61,15 @@ async def test_a_member_is_found_by_every_name(shop: Face) -> None:
 
 
 async def test_the_search_goes_on_behind_its_cursor(shop: Face) -> None:
-    made = [await shop.member(name=f"Wang {number}") for number in range(5)]
-    await shop.member(name="Li")
+    made = [
+        await shop.member(name=name)
+        for name in ("Wang Fang", "WANG FANG", "wang fang", "Wang fang", "Wang Fang")
+    ]
+    await shop.member(name="Wang")
     found: list[str] = []
     cursor = ""
     while True:
-        page = (await shop.get(f"/v1/members?name=wang&limit=2{cursor}")).json()
+        page = (await shop.get(f"/v1/members?name=wang%20fang&limit=2{cursor}")).json()
         found += [member["member_id"] for member in page["members"]]
         if page["next_cursor"] is None:
             break

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from tests.e2e.face import ADMIN_KEY, PROGRAM, Face, purchase
+from tests.vault import SECRET_KEYS
 
 _START = (
     "from loyalty.api.serve import serve; from loyalty.settings import read_settings; serve(read_settings())"
@@ -26,6 +27,7 @@ async def process(
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
     environment |= {
         "LOYALTY_DATABASE_URL": database_url,
+        "LOYALTY_SECRET_KEYS": SECRET_KEYS,
         "LOYALTY_PORT": "0",
         "LOYALTY_ADMIN_KEY": ADMIN_KEY,
         "LOYALTY_LOG_FORMAT": "json",

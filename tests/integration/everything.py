@@ -26,6 +26,7 @@ from loyalty.types import (
     Reversal,
     UnlinkedReturn,
 )
+from tests.vault import VAULT
 
 PROGRAM = """
 name = "Audited"
@@ -110,7 +111,7 @@ async def execute(url: str, *statements: str) -> None:
 
 @asynccontextmanager
 async def engine_of(url: str) -> AsyncIterator[Engine]:
-    engine = await Engine.open(url, pool_size=2)
+    engine = await Engine.open(url, VAULT, pool_size=2)
     try:
         yield engine
     finally:
@@ -140,7 +141,7 @@ async def fill(url: str) -> None:
     async with engine_of(url) as engine:
         await engine.put_program(PROGRAM, "toml")
         for member in ("ada", "bob", "cleo", "dan", "eve", "finn", "gil", "hal"):
-            await enrol(engine.pool, Enrolment(member_id=member), await engine.now())
+            await enrol(engine.pool, VAULT, Enrolment(member_id=member), await engine.now())
         now = await engine.now()
         await engine.submit(purchase("c1", "cleo", now, 9000))
         await _forward(url, 400)

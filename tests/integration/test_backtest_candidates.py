@@ -24,6 +24,7 @@ from tests.builders import (
     purchase,
     redeem,
 )
+from tests.vault import VAULT
 
 DOUBLE = BASE.replace("points = 1", "points = 2")
 HALF = BASE.replace("per_amount = 100", "per_amount = 200")
@@ -37,7 +38,7 @@ async def ledger(database_url: str) -> AsyncIterator[Ledger]:
 
 async def tried(ledger: Ledger, source: str, **options: object) -> Report:
     """Everything that was posted, under a candidate; what was in force must come to the ledger."""
-    found = await backtest(ledger.url, source, processes=1, **options)  # type: ignore[arg-type]
+    found = await backtest(ledger.url, source, vault=VAULT, processes=1, **options)  # type: ignore[arg-type]
     assert found.reproduced.different == 0, found.reproduced.examples
     return found
 
@@ -164,7 +165,7 @@ async def test_a_candidate_from_then_on(ledger: Ledger) -> None:
 
 async def test_faulty_candidates_are_refused(ledger: Ledger) -> None:
     with pytest.raises(InvalidRequest):
-        await backtest(ledger.url, "name = 3", processes=1)
+        await backtest(ledger.url, "name = 3", vault=VAULT, processes=1)
     with pytest.raises(InvalidRequest):
         await backtest(ledger.url, program().replace("CNY", "EUR"), processes=1)
 

@@ -20,6 +20,7 @@ from loyalty.types import Request
 from tests.builders import open_ledger
 from tests.integration.everything import copy_of, everything
 from tests.integration.history import PROGRAMS, live
+from tests.vault import VAULT
 
 TABLES: dict[str, Any] = {"entry": EntryRow, "lot": LotRow, "lot_use": UseRow, "tier_change": TierRow}
 POSTING = (
@@ -62,7 +63,7 @@ async def assert_reproduced(url: str) -> None:
         side = Side(programs)
         replays: dict[int, Replay] = {}
         for where in await connection.fetch(query("backtest_ranges"), 0, 7):
-            async for family, events, _ in families(connection, (0, where["first"], where["last"])):
+            async for family, events, _ in families(connection, (0, where["first"], where["last"]), VAULT):
                 _play(replays, side, family, events, rows)
         for table, row_type in TABLES.items():
             columns = ", ".join(
@@ -102,7 +103,7 @@ def template(postgres_url: str) -> Iterator[str]:
 async def test_a_ledger_in_which_everything_happened_is_reproduced(postgres_url: str, template: str) -> None:
     async with copy_of(postgres_url, template) as url:
         await assert_reproduced(url)
-        report = await backtest(url, None, processes=1)
+        report = await backtest(url, None, vault=VAULT, processes=1)
         assert report.reproduced.checked
         assert report.reproduced.different == 0
         assert report.reproduced.accounts == 7  # one member never came
@@ -127,7 +128,7 @@ async def test_a_random_history_under_three_programs_is_reproduced(database_url:
         }
         assert shop.refused < shop.number
         await assert_reproduced(database_url)
-        report = await backtest(database_url, None, processes=1)
+        report = await backtest(database_url, None, vault=VAULT, processes=1)
         assert report.reproduced.different == 0, report.reproduced.examples
         sums = await ledger.fetch("select counter::text, sum(points)::bigint from entry group by 1")
         issued = dict(tuple(row) for row in sums)["issued"]

@@ -23,6 +23,7 @@ from tests.builders import (
     redeem,
 )
 from tests.meeting import codes, meet
+from tests.vault import VAULT
 
 DAY = timedelta(days=1)
 
@@ -43,7 +44,7 @@ async def test_no_effect_between_expiry_and_sweep(database_url: str) -> None:
 async def test_ids_under_load_never_collide(database_url: str) -> None:
     """formance/ledger#364: numbers handed out at once were the same."""
     async with open_ledger(database_url, program(), "ada", "bob") as ledger:
-        other = await Engine.open(database_url, pool_size=4)
+        other = await Engine.open(database_url, VAULT, pool_size=4)
         try:
             requests = [purchase(100, member=("ada", "bob")[at % 2]) for at in range(120)]
             outcomes = await meet([ledger.engine, other], requests)
@@ -67,7 +68,7 @@ async def test_a_key_used_again_is_a_conflict_and_no_failure(database_url: str) 
 async def test_nothing_acknowledged_is_lost_when_the_engine_goes_and_comes_back(database_url: str) -> None:
     """midaz#1384, #2499: what had been answered 201 was gone after a restart."""
     async with open_ledger(database_url, program(), "ada") as ledger:
-        first = await Engine.open(database_url, pool_size=2)
+        first = await Engine.open(database_url, VAULT, pool_size=2)
         requests = [purchase(100, id=f"p{at}") for at in range(30)]
         callers = [asyncio.create_task(first.submit(request)) for request in requests]
         await asyncio.sleep(0.01)
@@ -119,7 +120,7 @@ async def test_parallel_gifts_mint_no_points(database_url: str) -> None:
         '[[rules]]\nid = "gift"\nkind = "flat"\npoints = 100\nlimit = { per_member = 1, budget_points = 1000 }\n'
     )
     async with open_ledger(database_url, program(rules=rules), "ada") as ledger:
-        other = await Engine.open(database_url, pool_size=4)
+        other = await Engine.open(database_url, VAULT, pool_size=4)
         try:
             outcomes = await meet([ledger.engine, other], [purchase(100) for _ in range(20)], alone=True)
         finally:

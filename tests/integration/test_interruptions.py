@@ -16,6 +16,7 @@ from tests.builders import (
     redeem,
 )
 from tests.meeting import meet
+from tests.vault import VAULT
 
 
 async def test_a_request_that_waits_past_its_time_is_told_to_come_again(database_url: str) -> None:
@@ -60,7 +61,7 @@ async def test_a_neighbour_that_waits_in_vain_takes_no_recorded_answer_away(data
 
 
 async def _impatient(ledger: Ledger) -> Engine:
-    engine = await Engine.open(ledger.url, pool_size=1)
+    engine = await Engine.open(ledger.url, VAULT, pool_size=1)
 
     async def hurry(connection: asyncpg.Connection) -> None:
         await connection.execute("set lock_timeout = '150ms'")

@@ -20,11 +20,12 @@ from tests.builders import (
     redeem,
 )
 from tests.meeting import codes, meet
+from tests.vault import VAULT
 
 
 async def test_the_same_request_fifty_times_at_once_has_one_effect(database_url: str) -> None:
     async with open_ledger(database_url, program(), "ada") as ledger:
-        other = await Engine.open(database_url, pool_size=4)
+        other = await Engine.open(database_url, VAULT, pool_size=4)
         try:
             for alone in (False, True):
                 request = purchase(1000)
@@ -38,7 +39,7 @@ async def test_the_same_request_fifty_times_at_once_has_one_effect(database_url:
 
 async def test_the_same_id_with_different_content_at_once_has_one_effect(database_url: str) -> None:
     async with open_ledger(database_url, program(), "ada") as ledger:
-        other = await Engine.open(database_url, pool_size=4)
+        other = await Engine.open(database_url, VAULT, pool_size=4)
         try:
             requests = [purchase(1000 * (1 + at % 5), id="p") for at in range(20)]
             outcomes = await meet([ledger.engine, other], requests, alone=True)
@@ -50,7 +51,7 @@ async def test_the_same_id_with_different_content_at_once_has_one_effect(databas
 
 async def test_the_same_id_for_two_members_at_once_goes_to_one_of_them(database_url: str) -> None:
     async with open_ledger(database_url, program(), "ada", "bob") as ledger:
-        other = await Engine.open(database_url, pool_size=4)
+        other = await Engine.open(database_url, VAULT, pool_size=4)
         try:
             for alone in (True, False):
                 for make in (purchase, lambda id, member: adjust(100, member, id)):
@@ -75,7 +76,7 @@ async def test_the_same_id_for_two_members_in_other_orders_never_deadlocks(datab
 
 async def test_fifty_redemptions_of_the_same_points_spend_them_once(database_url: str) -> None:
     async with open_ledger(database_url, program(), "ada") as ledger:
-        other = await Engine.open(database_url, pool_size=4)
+        other = await Engine.open(database_url, VAULT, pool_size=4)
         try:
             for alone in (False, True):
                 await ledger.do(purchase(10000))
@@ -95,7 +96,7 @@ async def test_fifty_redemptions_of_the_same_points_spend_them_once(database_url
 
 async def test_a_hold_captured_released_and_paid_with_at_once_ends_once(database_url: str) -> None:
     async with open_ledger(database_url, program(), "ada") as ledger:
-        other = await Engine.open(database_url, pool_size=4)
+        other = await Engine.open(database_url, VAULT, pool_size=4)
         try:
             for turn in range(8):
                 await ledger.do(adjust(100))
@@ -144,7 +145,7 @@ limit = { budget_points = 95, per_member = 2 }
 """
     members = [f"m{at}" for at in range(12)]
     async with open_ledger(database_url, program(rules=rules), *members) as ledger:
-        other = await Engine.open(database_url, pool_size=4)
+        other = await Engine.open(database_url, VAULT, pool_size=4)
         try:
             requests = [purchase(1000, member=member) for member in members for _ in range(3)]
             outcomes = await meet([ledger.engine, other], requests, alone=True)
@@ -161,7 +162,7 @@ async def test_two_expiry_batches_and_a_review_beside_traffic_post_everything_on
     members = [f"m{at}" for at in range(40)]
     source = program(expiry(days=10), policy="validity_months = 1")
     async with open_ledger(database_url, source, *members, pool_size=6) as ledger:
-        other = await Engine.open(database_url, pool_size=4)
+        other = await Engine.open(database_url, VAULT, pool_size=4)
         try:
             await ledger.all(*(purchase(600000, member=member) for member in members))
             await ledger.all(*(hold(100, member=member) for member in members))

@@ -21,6 +21,7 @@ from tests.builders import (
     purchase,
     redeem,
 )
+from tests.vault import VAULT
 
 DAY = timedelta(days=1)
 
@@ -197,7 +198,7 @@ async def test_an_engine_that_missed_a_new_version_sees_it_at_the_next_request(d
     from loyalty.engine.engine import Engine
 
     async with open_ledger(database_url, program(), "ada") as ledger:
-        other = await Engine.open(database_url, pool_size=1)
+        other = await Engine.open(database_url, VAULT, pool_size=1)
         try:
             await ledger.do(purchase(100))
             await other.put_program(program(rules=BASE.replace("points = 1", "points = 3")), "toml")

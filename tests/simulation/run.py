@@ -17,6 +17,7 @@ from loyalty.members.directory import change
 from loyalty.members.enrol import enrol
 from loyalty.program.parse import parse, starter
 from loyalty.types import MemberChange, Request
+from tests.vault import VAULT
 
 from .compare import differences
 from .databases import Databases
@@ -27,6 +28,7 @@ INVARIANTS = Path(__file__).with_name("invariants.sql").read_text()
 OPEN_LOTS = """
 select m.member_id, o.spendable_from, o.expires_at, o.idle, sum(o.remaining)::bigint as points
 from loyalty.member m join loyalty.open_lot o using (account)
+from tests.vault import VAULT
 where m.member_id = any ($1::text[]) and o.remaining > 0 group by 1, 2, 3, 4
 """
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
@@ -75,12 +77,12 @@ class Run:
             await self.look(model, step.member)
         elif isinstance(step, Enrol):
             self.kinds["enrol"] += 1
-            await enrol(self.engine.pool, step.enrolment, step.at)
+            await enrol(self.engine.pool, VAULT, step.enrolment, step.at)
             model.enrol(step.enrolment)
         elif isinstance(step, SetStatus):
             self.kinds["status"] += 1
             if step.member in model.members:
-                await change(self.engine.pool, step.member, MemberChange(status=step.status), step.at)
+                await change(self.engine.pool, VAULT, step.member, MemberChange(status=step.status), step.at)
                 model.members[step.member].blocked = step.status == "blocked"
         else:
             assert isinstance(step, PostDue)
@@ -227,7 +229,7 @@ def _both(
 @contextlib.asynccontextmanager
 async def a_run(databases: Databases, audits: bool = True) -> AsyncIterator[Run]:
     async with databases.fresh() as url:
-        engine = await Engine.open(url, pool_size=2)
+        engine = await Engine.open(url, VAULT, pool_size=2)
         clock = await asyncpg.connect(url)
         try:
             yield Run(url, engine, clock, audits)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from loyalty.settings import VARIABLES, Settings, SettingsError, read_settings, unknown_variables
+from tests.vault import SECRET, SECRET_KEYS
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -27,6 +28,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         "LOYALTY_WORKERS": "4",
         "LOYALTY_PROGRAM": str(program),
         "LOYALTY_ADMIN_KEY": "a-long-secret",
+        "LOYALTY_SECRET_KEYS": f"{SECRET_KEYS}, {SECRET_KEYS}",
         "LOYALTY_SANDBOX": "yes",
         "LOYALTY_SCHEDULE": "expiry=02:30,hold-timeouts=10m",
         "LOYALTY_LOG_LEVEL": "DEBUG",
@@ -41,6 +43,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         workers=4,
         program=program,
         admin_key="a-long-secret",
+        secret_keys=(SECRET, SECRET),
         sandbox=True,
         schedule="expiry=02:30,hold-timeouts=10m",
         log_level="debug",
@@ -66,6 +69,8 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
         ("LOYALTY_REDIS_URL", "cache:6379", "a URL like redis://"),
         ("LOYALTY_ADMIN_KEY", "short", "8 or more"),
         ("LOYALTY_ADMIN_KEY", "has a space in it", "without spaces"),
+        ("LOYALTY_SECRET_KEYS", "c2hvcnQ=", "as `loyalty privacy new-key` makes them"),
+        ("LOYALTY_SECRET_KEYS", "no Base64!", "as `loyalty privacy new-key` makes them"),
     ],
 )
 def test_a_wrong_value_is_told_with_the_name_and_what_it_should_be(name: str, value: str, said: str) -> None:
@@ -80,9 +85,15 @@ def test_what_is_secret_is_never_repeated() -> None:
         read_settings({"LOYALTY_DATABASE_URL": "mysql://u:secret@db/x"})
     assert "secret" not in str(caught.value)
     settings = read_settings(
-        {"LOYALTY_DATABASE_URL": "postgresql://u:secret@db/x", "LOYALTY_ADMIN_KEY": "secret-secret"}
+        {
+            "LOYALTY_DATABASE_URL": "postgresql://u:hidden@db/x",
+            "LOYALTY_ADMIN_KEY": "hidden-hidden",
+            "LOYALTY_SECRET_KEYS": SECRET_KEYS,
+        }
     )
-    assert "secret" not in repr(settings)
+    assert "hidden" not in repr(settings)
+    assert repr(SECRET) not in repr(settings)
+    assert SECRET_KEYS not in repr(settings)
 
 
 def test_a_misspelt_variable_is_told_with_the_name_that_was_meant() -> None:
