@@ -24,7 +24,7 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lives and calendar", ("ledger/life.py", "calendar.py")),
     ("books", ("ledger/book.py", "ledger/rows.py")),
     ("tiers", ("engine/standing.py", "loyalty/tiers/")),
-    ("members looked up", ("find_members",)),
+    ("members looked up", ("where_are",)),
     ("requests looked up", ("find_requests",)),
     ("accounts locked and read", ("lock_accounts",)),
     ("rows posted", ("post (loyalty/ledger/store",)),
