@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from loyalty.cli.progress import Reporter
 from loyalty.cli.session import DONE, FAILED, tell, told
+from loyalty.errors import LoyaltyError
 
 if TYPE_CHECKING:
-    from loyalty.demo.client import Client
+    from loyalty.client import Client
     from loyalty.demo.picture import Ending
     from loyalty.demo.replay import Story
     from loyalty.demo.server import Server
@@ -49,9 +51,9 @@ def demo(everybody: bool, households: int, leave: bool, picture: Path | None) ->
 
 
 def _demo(households: int | None, *, leave: bool, picture: Path | None) -> int:
+    from loyalty.client import Client, Unreachable
     from loyalty.demo.baskets import HOUSEHOLDS, Baskets, DemoDataError
-    from loyalty.demo.client import ApiError, Client
-    from loyalty.demo.replay import Replay
+    from loyalty.demo.replay import JobFailed, Replay
     from loyalty.demo.server import ServerError, audit, fresh_server
 
     try:
@@ -60,7 +62,7 @@ def _demo(households: int | None, *, leave: bool, picture: Path | None) -> int:
         tell(f"Starting a server on an empty ledger; {baskets.count:,} baskets are to come.")
         with fresh_server() as server:
             tiers = _tiers()
-            client = Client(server.base, server.key)
+            client = Client(server.base, server.key, timeout=120)
             with Reporter("2017") as report:
 
                 def progress(day: date, done: int, total: int) -> None:
@@ -76,7 +78,7 @@ def _demo(households: int | None, *, leave: bool, picture: Path | None) -> int:
             _invite(server)
             _wait(server)
             return DONE
-    except (DemoDataError, ServerError, ApiError) as e:
+    except (DemoDataError, ServerError, JobFailed, Unreachable, LoyaltyError) as e:
         tell(str(e))
         return FAILED
 
@@ -84,7 +86,7 @@ def _demo(households: int | None, *, leave: bool, picture: Path | None) -> int:
 def _ending(client: "Client", tiers: list[str], *, clean: bool, verdict: str) -> "Ending":
     from loyalty.demo.picture import Ending
 
-    report = client.get("/v1/reports/liability")
+    report = msgspec.json.decode(client.call("GET", "/v1/reports/liability"))
     return Ending(
         tiers=tiers,
         outstanding=report["outstanding"],

@@ -11,10 +11,12 @@ from datetime import time as wall
 from typing import Any
 from zlib import crc32
 
+import msgspec
 from msgspec import Struct
 
+from loyalty.client import Client
 from loyalty.demo.baskets import ZONE, Basket, Baskets
-from loyalty.demo.client import ApiError, Client
+from loyalty.errors import LoyaltyError
 
 _STEP, _LEAST = 100, 200
 """Points: as the demo's program says of redemptions."""
@@ -53,6 +55,10 @@ class Story(Struct):
     fell: int = 0
     seconds: float = 0.0
     months: list[Month] = []
+
+
+class JobFailed(Exception):
+    """An expiry or a review of tiers did not get through."""
 
 
 Progress = Callable[[date, int, int], None]
@@ -98,7 +104,7 @@ class Replay:
     def _turn_clock(self, now: datetime) -> None:
         # It ticks on by itself, so it stands a little behind each midnight that it was set to.
         if self._clock is None or now > self._clock:
-            self._client.must("PUT", "/v1/sandbox/clock", {"now": now})
+            self._ask("PUT", "/v1/sandbox/clock", {"now": now})
             self._clock = now
 
     def _morning(self, day: date) -> None:
@@ -117,17 +123,17 @@ class Replay:
                     "channel": "pos",
                     "enrolled_at": basket.occurred_at,
                 }
-                self._client.must("POST", "/v1/members", body)
+                self._ask("POST", "/v1/members", body)
                 self._available[basket.member] = 0
                 self.story.members += 1
         upload = [_purchase(basket) | self._redemption(basket) for basket in baskets]
-        answer = self._client.must("POST", "/v1/purchases/batch", upload)
+        answer = self._ask("POST", "/v1/purchases/batch", upload)
         refused = [item for item in answer["results"] if item["status"] == "refused"]
         if refused:
             # Points that were thought to be there had expired: the till takes money instead.
             self.story.refused += len(refused)
             again = [_purchase(baskets[item["index"]]) for item in refused]
-            answer["results"] += self._client.must("POST", "/v1/purchases/batch", again)["results"]
+            answer["results"] += self._ask("POST", "/v1/purchases/batch", again)["results"]
         for item in answer["results"]:
             if item["status"] != "refused":
                 self._learn(item["receipt"])
@@ -153,12 +159,13 @@ class Replay:
             self.story.redeemed_at_till += 1
             return {"redemption": {"redemption_id": redemption_id, "points": points}}
         asked = {"redemption_id": redemption_id, "member": basket.member, "points": points, "hold": True}
-        status, _ = self._client.call("POST", "/v1/redemptions", asked | {"basket_amount": basket.amount})
-        if status != 201:
+        try:
+            self._ask("POST", "/v1/redemptions", asked | {"basket_amount": basket.amount})
+        except LoyaltyError:
             self.story.refused += 1
             return {}
         ending = "capture" if way == 2 else "release"
-        self._client.must("POST", f"/v1/redemptions/{redemption_id}/{ending}", {})
+        self._ask("POST", f"/v1/redemptions/{redemption_id}/{ending}", {})
         if way == 2:
             self.story.holds_captured += 1
         else:
@@ -177,28 +184,27 @@ class Replay:
                 }
                 if not whole:
                     body["lines"] = [{"line": dearest.line, "amount": dearest.amount}]
-                status, receipt = self._client.call(
-                    "POST", f"/v1/purchases/{basket.purchase_id}/returns", body
-                )
-                if status == 201:
+                try:
+                    receipt = self._ask("POST", f"/v1/purchases/{basket.purchase_id}/returns", body)
+                except LoyaltyError:
+                    self.story.refused += 1
+                else:
                     self.story.returns += 1
                     self._learn(receipt)
-                else:
-                    self.story.refused += 1
 
     def _learn(self, receipt: dict[str, Any]) -> None:
         self._available[receipt["member_id"]] = receipt["balance"]["available"]
 
     def _jobs(self) -> None:
         for kind in ("expiry", "tier-review"):
-            job = self._client.must("POST", f"/v1/jobs/{kind}", {})["job_id"]
-            while (state := self._client.get(f"/v1/jobs/{job}"))["status"] in ("queued", "running"):
+            job = self._ask("POST", f"/v1/jobs/{kind}", {})["job_id"]
+            while (state := self._ask("GET", f"/v1/jobs/{job}"))["status"] in ("queued", "running"):
                 time.sleep(0.01)
             if state["status"] == "failed":
-                raise ApiError(f"the job {kind} failed: {state.get('detail')}")
+                raise JobFailed(f"The job {kind} failed: {state.get('detail')}")
 
     def _close_month(self, first: date) -> None:
-        report = self._client.get("/v1/reports/liability")
+        report = self._ask("GET", "/v1/reports/liability")
         month = Month(first, outstanding=report["outstanding"])
         for name in self._before:
             setattr(month, name, report[name] - self._before[name])
@@ -219,13 +225,16 @@ class Replay:
         ranks: dict[str, int] = {}
         cursor: str | None = ""
         while cursor is not None:
-            page = self._client.get(
-                f"/v1/members?name={NAME}&limit=200" + (f"&cursor={cursor}" if cursor else "")
+            page = self._ask(
+                "GET", f"/v1/members?name={NAME}&limit=200" + (f"&cursor={cursor}" if cursor else "")
             )
             for member in page["members"]:
                 ranks[member["member_id"]] = self._tiers.index(member["tier"])
             cursor = page["next_cursor"]
         return ranks
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        return msgspec.json.decode(self._client.call(method, path, body))
 
 
 def _purchase(basket: Basket) -> dict[str, Any]:
