@@ -2,8 +2,8 @@
 
     python tests/e2e/outbox_kills.py URL KEY FOLDER
 
-Each till has a file of its own, sells twice to `li` and takes half of one sale back. A second process then does the same
-again, as a till does that does not know how far it came, and so finishes it. Prints how many tills there were.
+Each till has a file of its own, sells twice to `li` and takes half of one sale back. A second process then does the
+same again, as a till does that does not know how far it came, and so finishes it. Prints how many tills there were.
 """
 
 import os
