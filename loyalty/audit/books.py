@@ -200,7 +200,7 @@ class Books:
         self.origins[lot.origin] -= use.points
         if use.points <= 0 or left < 0:
             self._report("lot_use", key, f"uses {use.points} points where {left + use.points} were left")
-        if use.purpose in ("redeem", "hold"):
+        if use.purpose in ("redeem", "hold", "adjust"):
             if lot.expires_at is not None and lot.expires_at <= use.recorded_at:
                 self._report("lot_use", key, "uses a lot that had expired")
             if lot.spendable_from > use.recorded_at:

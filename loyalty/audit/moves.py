@@ -54,11 +54,14 @@ class Moves(Struct):
         for purpose, points in (
             ("redeem", redeemed - captured),
             ("expire", self.taken.get("expire", 0)),
-            ("adjust", self.taken.get("adjust", 0)),
+            ("adjust", self.taken.get("adjust", 0) - self.used.get("forfeit", 0)),
             ("merge", self.taken.get("merge", 0)),
         ):
             if (used := self.used.get(purpose, 0)) != points:
                 yield "lot_use", f"{used} points of lots were used to {purpose}, but entries say {points}"
+        forfeited = self.used.get("forfeit", 0)
+        if forfeited and kind != "return":
+            yield "lot_use", f"a posting of kind {kind} forfeits no points"
         clawed, back = self.used.get("clawback", 0), self.taken.get("clawback", 0)
         if clawed > back:
             yield "lot_use", f"{clawed} points of lots were clawed back, but entries say {back}"

@@ -230,6 +230,6 @@ class Book(Account):
         if points - head.debt:
             self._enter("adjust", head.debt - points)
         for lot in lots:
-            self._use(lot, lot.remaining, "adjust")
+            self._use(lot, lot.remaining, "forfeit")
         head.debt = 0
         return points

@@ -116,7 +116,7 @@ begin
         select u.account, u.lot into v_wrong
         from unnest(p_uses) u
         join open_lot o on o.shard = p_shard and o.account = u.account and o.lot = u.lot and o.account = any (v_accounts)
-        where (u.purpose in ('redeem', 'hold')
+        where (u.purpose in ('redeem', 'hold', 'adjust')
                and (o.expires_at <= u.recorded_at or o.spendable_from > u.recorded_at))
             or (u.purpose = 'expire' and not o.idle and (o.expires_at is null or o.expires_at > u.recorded_at))
         limit 1;

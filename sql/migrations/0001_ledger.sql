@@ -28,7 +28,7 @@ create type posting_kind as enum (
 );
 create type entry_kind as enum ('earn', 'redeem', 'restore', 'clawback', 'expire', 'adjust', 'merge');
 create type program_account as enum ('issued', 'redeemed', 'expired', 'adjusted', 'merged');
-create type use_purpose as enum ('redeem', 'hold', 'expire', 'clawback', 'debt', 'adjust', 'merge');
+create type use_purpose as enum ('redeem', 'hold', 'expire', 'clawback', 'debt', 'adjust', 'merge', 'forfeit');
 create type account_status as enum ('active', 'blocked', 'erased', 'merged');
 
 -- One row. Set when the database is made; the clock's offset only in a sandbox; which secret seals personal data now.
