@@ -217,6 +217,7 @@ def _rule(old: Rule, new: Rule, old_currency: str, new_currency: str) -> Iterato
     gave, gives = plain.gives(old, old_currency), plain.gives(new, new_currency)
     if gave != gives:
         yield _value(gave, gives)
+    yield from _names("for", old.types or frozenset(), new.types or frozenset())
     yield from _terms(old, new, old_currency, new_currency)
     if old.group != new.group:
         yield _added("in group", old.group, new.group)

@@ -101,12 +101,13 @@ class Kind(Struct, frozen=True):
     """What belongs to one `kind` of a table.
 
     needs: keys that must be there, each with an example. may: keys that are its own but may be left out.
-    one_of: exactly one of these.
+    one_of: exactly one of these. without: by the key of a table inside it, keys that mean nothing there.
     """
 
     needs: Mapping[str, str] = {}
     may: tuple[str, ...] = ()
     one_of: tuple[str, ...] = ()
+    without: Mapping[str, tuple[str, ...]] = {}
 
     @property
     def own(self) -> frozenset[str]:
@@ -327,7 +328,7 @@ TIER_POLICY = TableOf(
 )
 
 WHEN = TableOf(
-    says="Conditions on the whole basket; all that are given must hold.",
+    says="Conditions on the whole basket, or on an event; all that are given must hold.",
     keys={
         "channel": _names("Sales channels, such as pos or online."),
         "store": _names("Stores."),
@@ -384,7 +385,8 @@ RULE = TableOf(
         "kind": Choice(
             says=(
                 "spend: points for every per_amount; units: points a unit; flat: points once; "
-                "multiplier: times the spend points of its lines."
+                "multiplier: times the spend points of its lines; event: points for what is no purchase, "
+                "such as a survey."
             ),
             options=get_args(RuleKind),
             required=True,
@@ -397,6 +399,10 @@ RULE = TableOf(
             says="Only full steps of per_amount count, over all its lines together.", default=False
         ),
         "factor": Number(says="2 doubles; at least 1.", low=1, high=1_000),
+        "type": Some(
+            says="Types of events, as those who send them call them, such as survey.",
+            item=Text(says="A type of events.", pattern=IDENTIFIER, shape=_ID_SHAPE),
+        ),
         "when": WHEN,
         "where": TableOf(says="Which lines; all that is given must hold.", keys=SELECTOR),
         "from": Day(says="The first local day on which it counts."),
@@ -409,11 +415,18 @@ RULE = TableOf(
     kinds={
         "spend": Kind(
             needs={"points": "points = 1", "per_amount": "per_amount = 100 (points for every 1.00)"},
-            may=("whole_steps",),
+            may=("whole_steps", "where"),
         ),
-        "units": Kind(needs={"points": "points = 50 (for each unit)"}),
-        "flat": Kind(needs={"points": "points = 100"}),
-        "multiplier": Kind(needs={"factor": "factor = 2"}),
+        "units": Kind(needs={"points": "points = 50 (for each unit)"}, may=("where",)),
+        "flat": Kind(needs={"points": "points = 100"}, may=("where",)),
+        "multiplier": Kind(needs={"factor": "factor = 2"}, may=("where",)),
+        "event": Kind(
+            needs={"points": "points = 20", "type": 'type = "survey"'},
+            without={
+                "when": ("store", "first_purchase", "min_amount", "min_lines"),
+                "limit": ("per_purchase_points",),
+            },
+        ),
     },
 )
 

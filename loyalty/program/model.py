@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 
 Unit = Literal["day", "month", "quarter", "year"]
-Kind = Literal["spend", "units", "flat", "multiplier"]
+Kind = Literal["spend", "units", "flat", "multiplier", "event"]
 BirthdayMatch = Literal["day", "week", "month"]
 Rounding = Literal["floor", "half_up", "half_even"]
 Shortfall = Literal["debt", "forgive"]
@@ -72,7 +72,7 @@ class Selector(Struct, frozen=True):
 
 
 class When(Struct, frozen=True):
-    """Conditions on the whole basket (`when`); all that are not None must hold."""
+    """Conditions on the whole basket, or on an event (`when`); all that are not None must hold."""
 
     channel: frozenset[str] | None = None
     store: frozenset[str] | None = None
@@ -105,7 +105,8 @@ class Rule(Struct, frozen=True):
     """One rule of the program, in the order of the file.
 
     spend: `points` for every `per_amount` of the base (`whole_steps`: full steps over its lines together);
-    units: `points` a unit; flat: `points` once; multiplier: `factor` on the spend points of its lines.
+    units: `points` a unit; flat: `points` once; multiplier: `factor` on the spend points of its lines;
+    event: `points` for an event of one of `types`, and nothing for a purchase.
     `from_on` (inclusive) and `until_on` (exclusive) are local days.
     """
 
@@ -115,6 +116,7 @@ class Rule(Struct, frozen=True):
     per_amount: int | None = None
     whole_steps: bool = False
     factor: Fraction | None = None
+    types: frozenset[str] | None = None
     when: When | None = None
     where: Selector | None = None
     from_on: date | None = None

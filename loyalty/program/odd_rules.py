@@ -16,7 +16,7 @@ from loyalty.program.meeting import (
     same_line,
     surely_same_line,
 )
-from loyalty.program.model import Discount, Program, Rule, Selector
+from loyalty.program.model import Discount, Limit, Program, Rule, Selector
 from loyalty.program.plain import listed, number
 
 Placed = tuple[int, Rule]
@@ -94,7 +94,7 @@ def _limits(rule: Rule, path: Path, report: Report) -> None:
     limit, when = rule.limit, rule.when
     if limit is not None and limit.budget_points is not None and rule.until_on is None:
         report.warning((*path, "limit", "budget_points"), "a budget without until: it may run dry on any day")
-    if limit is not None and rule.kind == "flat" and rule.points is not None:
+    if limit is not None and rule.kind in ("flat", "event") and rule.points is not None:
         for key in ("per_purchase_points", "per_member_points", "budget_points"):
             most = getattr(limit, key)
             if most is not None and most < rule.points:
@@ -107,6 +107,14 @@ def _limits(rule: Rule, path: Path, report: Report) -> None:
                     (*path, "limit", key),
                     f"{most} is never reached: the rule gives {number(rule.points)} points once, take it out",
                 )
+    if rule.kind == "event":
+        if not _by_member(limit):
+            report.warning(
+                (*path, "points"),
+                "every such event gets it, however many a member brings: add a limit such as "
+                "limit = { per_member_day = 1 }",
+            )
+        return
     if when is None or when.birthday is None or limit is not None:
         return
     if rule.kind == "multiplier" and when.birthday == "day":
@@ -116,6 +124,13 @@ def _limits(rule: Rule, path: Path, report: Report) -> None:
         f"every purchase of the birthday's {when.birthday} gets it: add a limit, "
         "such as limit = { per_member_day = 1 } or { per_purchase_points = 500 }",
     )
+
+
+def _by_member(limit: Limit | None) -> bool:
+    """Whether there is an end to what one member can have of a rule."""
+    return limit is not None and (limit.per_member, limit.per_member_day, limit.per_member_points) != (
+        None, None, None,
+    )  # fmt: skip
 
 
 def _pointless(rule: Rule, path: Path, report: Report) -> None:
@@ -166,13 +181,14 @@ def _nothing_to_multiply(program: Program, bits: Sequence[int], report: Report) 
 
 
 def _lonely_groups(program: Program, report: Report) -> None:
-    sizes: dict[str, int] = defaultdict(int)
+    sizes: dict[tuple[str, bool], int] = defaultdict(int)
     for rule in program.rules:
         if rule.group is not None:
-            sizes[rule.group] += 1
+            sizes[rule.group, rule.kind == "event"] += 1
     for place, rule in enumerate(program.rules):
-        if rule.group is not None and sizes[rule.group] == 1:
-            others = tuple(other for other in sizes if other != rule.group)
+        # An event and a purchase never meet.
+        if rule.group is not None and sizes[rule.group, rule.kind == "event"] == 1:
+            others = tuple(dict.fromkeys(other for other, _ in sizes if other != rule.group))
             hint = nearest(rule.group, others) if others else "give the others the same group, or take it out"
             report.warning(
                 ("rules", place, "group"), f"{quote(rule.group)} has no other rule to exclude: {hint}"
@@ -216,6 +232,7 @@ def _beats(winner: Rule, loser: Rule, earlier: bool) -> bool:
     more, less = worth_of(winner), worth_of(loser)
     return (
         (less < more or (less == more and earlier))
+        and (loser.types or frozenset()) <= (winner.types or frozenset())
         and baskets_within(loser.when, winner.when)
         and lines_within(loser.where, winner.where)
     )

@@ -98,6 +98,8 @@ def gives(rule: Rule, currency: str) -> str:
         return f"{points} a unit"
     if rule.kind == "flat":
         return points
+    if rule.kind == "event":
+        return f"{points} an event"
     steps = " (full steps only)" if rule.whole_steps else ""
     return f"{points} for every {money(rule.per_amount or 1, currency)}{steps}"
 
@@ -178,7 +180,10 @@ def limits(limit: Limit | None) -> dict[str, str]:
 
 def rule(known: Rule, currency: str) -> str:
     """A whole rule in one sentence."""
-    parts = [gives(known, currency), *_terms(known, currency), *limits(known.limit).values()]
+    parts = [gives(known, currency)]
+    if known.types is not None:
+        parts.append(f"for {listed(known.types)}")
+    parts += [*_terms(known, currency), *limits(known.limit).values()]
     if known.group:
         parts.append(f"in group {known.group}")
     return ", ".join(parts)

@@ -54,12 +54,7 @@ class Table:
         """A string of the key's shape."""
         known = self._known(key, Text)
         value = self._data.get(key, _MISSING)
-        if value is _MISSING:
-            return None
-        if not isinstance(value, str) or not known.pattern.match(value):
-            self.error(key, f"{quote(value)} is not {known.shape}")
-            return None
-        return value
+        return None if value is _MISSING else self._text((*self.path, key), value, known)
 
     def choice(self, key: str) -> Any:
         """One of the key's words; its default if there is none, or none that is known."""
@@ -176,6 +171,11 @@ class Table:
         """A list of strings; one string alone stands for a list of one."""
         return self._each(key, self._item_text)
 
+    def names(self, key: str) -> frozenset[str] | None:
+        """A list of strings of the key's shape."""
+        item = self._item(key, Text)
+        return self._each(key, lambda path, value: self._text(path, value, item))
+
     def words(self, key: str) -> frozenset[int] | None:
         """A list of words, as their places among the key's."""
         item = self._item(key, Choice)
@@ -214,6 +214,12 @@ class Table:
         path = (*self.path, key)
         read_items = [read((*path, n) if value is items else path, item) for n, item in enumerate(items)]
         return frozenset(item for item in read_items if item is not None)
+
+    def _text(self, path: Path, value: Any, known: Text) -> str | None:
+        if isinstance(value, str) and known.pattern.match(value):
+            return value
+        self.report.error(path, f"{quote(value)} is not {known.shape}")
+        return None
 
     def _item_text(self, path: Path, value: Any) -> str | None:
         if isinstance(value, str) and 0 < len(value) <= 128:

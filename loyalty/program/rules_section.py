@@ -1,4 +1,4 @@
-"""Reads `[[rules]]`, the four kinds with their `when`, `where` and `limit`; and `[[discounts]]`."""
+"""Reads `[[rules]]`, the five kinds with their `when`, `where` and `limit`; and `[[discounts]]`."""
 
 from datetime import time
 from decimal import Decimal
@@ -68,6 +68,7 @@ def _rule(table: Table, number: int, seen: set[str]) -> Rule:
         per_amount=table.whole("per_amount"),
         whole_steps=table.flag("whole_steps") or False,
         factor=_factor(table),
+        types=table.names("type"),
         when=_when(table.table("when")),
         where=read_selector(table.table("where")),
         from_on=table.day("from"),
@@ -81,7 +82,7 @@ def _rule(table: Table, number: int, seen: set[str]) -> Rule:
 
 def _kind(table: Table) -> Kind | None:
     if not table.has("kind"):
-        table.missing("kind", 'kind = "spend", "units", "flat" or "multiplier"')
+        table.missing("kind", 'kind = "spend", "units", "flat", "multiplier" or "event"')
         return None
     found: Kind | None = table.choice("kind")
     if found is None:
@@ -96,8 +97,18 @@ def _kind(table: Table) -> Kind | None:
             continue
         if key == "points":
             table.error(key, "a multiplier gives no points of its own: write factor = 2, or kind = 'flat'")
+        elif key == "where":
+            table.error(key, "an event has no lines to choose from: take it out")
         else:
             table.error(key, f'{key} belongs to kind = "{owners[0]}" only: take it out')
+    for name, keys in kinds[found].without.items():
+        inner = table.raw(name)
+        for key in keys:
+            if isinstance(inner, dict) and key in inner:
+                table.report.error(
+                    (*table.path, name, key),
+                    f"{key} is about a purchase, and an event is none: take it out",
+                )
     return found
 
 

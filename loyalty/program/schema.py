@@ -79,8 +79,11 @@ def _of_kind(table: TableOf, name: str) -> Schema:
         then["oneOf"] = [{"required": [one]} for one in kind.one_of]
     owned = {key for other in table.kinds.values() for key in other.own}
     foreign = [key for key in table.keys if key in owned - kind.own]
-    if foreign:
-        then["properties"] = dict.fromkeys(foreign, False)
+    properties: Schema = dict.fromkeys(foreign, False)
+    for table_name, keys in kind.without.items():
+        properties[table_name] = {"properties": dict.fromkeys(keys, False)}
+    if properties:
+        then["properties"] = properties
     return {"if": {"properties": {"kind": {"const": name}}, "required": ["kind"]}, "then": then}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from loyalty.program.model import Discount, Limit, Program, Rule, Selector
+from loyalty.program.model import BirthdayMatch, Discount, Limit, Program, Rule, Selector
 from loyalty.rules.compiled import Compiled, common_scale
 from loyalty.rules.judge import Indexes, Judge
 from loyalty.rules.selectors import line_test
@@ -18,7 +18,7 @@ class Needs(msgspec.Struct, frozen=True):
     """Which facts a program asks for, so that the caller looks up no others.
 
     limited: rules with limits by member. budgeted: rules with a budget. counters: whether there are any. limits: of
-    all these rules, by id.
+    all these rules, by id. birthdays: by rule, which part of the birthday it asks for.
     """
 
     counters: bool
@@ -27,6 +27,7 @@ class Needs(msgspec.Struct, frozen=True):
     limited: tuple[str, ...]
     budgeted: tuple[str, ...]
     limits: dict[str, Limit]
+    birthdays: dict[str, BirthdayMatch]
 
 
 def needs(program: Program) -> Needs:
@@ -43,11 +44,16 @@ def needs(program: Program) -> Needs:
         limited=limited,
         budgeted=budgeted,
         limits={rule.id: rule.limit for rule in program.rules if rule.limit and rule.id in counted},
+        birthdays={
+            rule.id: rule.when.birthday
+            for rule in program.rules
+            if rule.when is not None and rule.when.birthday is not None
+        },
     )
 
 
 def compile_program(program: Program) -> Judge:
-    """A judge of baskets under this program; to be kept, since it remembers which rules a day has."""
+    """A judge of baskets and events under this program; to be kept, since it remembers which rules a day has."""
     return _judge(program, _judge(_unlinked(program), None))
 
 
@@ -57,7 +63,10 @@ def _judge(program: Program, unlinked: Judge | None) -> Judge:
     for order, rule in enumerate(program.rules):
         known, keys = _key(rule.where)
         compiled = Compiled(rule, order, scale, known)
-        if known:
+        if rule.kind == "event":
+            for type in rule.types or ():
+                indexes.event.setdefault(type, []).append(compiled)
+        elif known:
             index: dict[str, list[Compiled]] = getattr(indexes, known)
             for key in keys:
                 index.setdefault(key, []).append(compiled)

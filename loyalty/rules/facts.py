@@ -55,13 +55,14 @@ class Used(Struct, frozen=True, omit_defaults=True):
 
 
 class Facts(Struct, frozen=True, omit_defaults=True):
-    """Everything about one purchase that its lines do not say; never a date of birth.
+    """Everything about one purchase, or event, that its lines do not say; never a date of birth.
 
     redeemed_amount: money value of the points that pay for the basket, spread over all lines.
     basket_amount: sum of all line amounts as bought, excluded lines too; needed when anything is redeemed, so
         that a part of the basket carries its part of `redeemed_amount`.
     birthday: which of day, week and month match (`birthday_matches`).
     used: by rule id, for rules with limits; a rule that is not named was never used.
+    channel: empty for an event that came without one.
     """
 
     occurred_at: datetime

@@ -1,4 +1,4 @@
-"""Judges one basket: which rules give how many points on which lines. Pure: values in, values out.
+"""Judges one basket, or one event: which rules give how many points, on which lines. Pure: values in, values out.
 
 Everything is exact. Amounts are multiplied by the program's common scale and stay integers; quantities with a
 fraction, steps and trimmed shares bring in Fractions where they must (DESIGN.md section 4).
@@ -21,9 +21,9 @@ _MOST_PLANS = 4096
 
 
 class Indexes:
-    """The program's rules, found by SKU, category or tag of a line; `broad` ones may touch any."""
+    """The program's rules, found by SKU, category or tag of a line; `broad` ones may touch any. `event`: by type."""
 
-    __slots__ = ("broad", "category", "rules", "sku", "tag")
+    __slots__ = ("broad", "category", "event", "rules", "sku", "tag")
 
     def __init__(self) -> None:
         self.rules: list[Compiled] = []
@@ -31,6 +31,7 @@ class Indexes:
         self.sku: dict[str, list[Compiled]] = {}
         self.category: dict[str, list[Compiled]] = {}
         self.tag: dict[str, list[Compiled]] = {}
+        self.event: dict[str, list[Compiled]] = {}
 
 
 class Judge:
@@ -108,6 +109,36 @@ class Judge:
             spend = spend_by_line(additive, len(earning))
             drafts += multiply(self.program.points.multipliers, multipliers, spend, facts, scale)
         drafts += flats
+        return self._award(drafts, earning, scale, base, whole, consulted)
+
+    def judge_event(self, type: str, facts: Facts) -> Award:
+        """What an event of this type earns under these facts; nothing where no rule knows the type."""
+        local = facts.occurred_at.astimezone(self._zone)
+        setting = Setting(local.date(), facts.channel, facts.store, facts.tier)
+        basket = Basket(local, facts, 0, 1, 0)
+        drafts: list[Draft] = []
+        consulted: list[str] = []
+        for rule in self._indexes.event.get(type, ()):
+            if rule.shared_test is not None and not rule.shared_test(setting):
+                continue
+            if rule.basket_test is not None and not rule.basket_test(basket):
+                continue
+            if rule.counted:
+                consulted.append(rule.id)
+            drafts.append(trim(Draft(rule, (), [rule.rate]), facts, self._scale))
+        drafts, _ = exclude_within_groups(drafts, [], 0, facts, self._scale)
+        return self._award(drafts, (), self._scale, 0, 1, consulted)
+
+    def _award(
+        self,
+        drafts: list[Draft],
+        earning: Sequence[Line],
+        scale: int,
+        base: int,
+        whole: int,
+        consulted: Sequence[str],
+    ) -> Award:
+        """The drafts together, rounded once. `base` over `whole` is what the lines that earn were paid with."""
         total: Exact = 0
         for draft in drafts:
             total += draft.total

@@ -29,9 +29,14 @@ def languages() -> tuple[str, ...]:
 
 
 def in_words(
-    program: Program, explained: Sequence[Explained], judged: Facts, language: str, audience: Audience
+    program: Program,
+    explained: Sequence[Explained],
+    judged: Facts,
+    language: str,
+    audience: Audience,
+    event_type: str = "",
 ) -> list[str]:
-    """Says what a purchase earned and why, one sentence for each thing.
+    """Says what a purchase, or an event, earned and why, one sentence for each thing.
 
     Args:
         program: the version that judged the purchase.
@@ -39,10 +44,11 @@ def in_words(
         judged: the facts that it was judged by.
         language: one of `languages()`.
         audience: the member is spoken to in whole sentences; staff is told rules, lines and limits.
+        event_type: of an event; empty for a purchase.
     Returns:
         the total first, then rule by rule in the order of the receipt, then what was rounded.
     """
-    return list(_Speaker(program, judged, language, audience).sentences(explained))
+    return list(_Speaker(program, judged, language, audience, event_type).sentences(explained))
 
 
 @cache
@@ -52,8 +58,11 @@ def _texts(language: str) -> dict[str, Any]:
 
 
 class _Speaker:
-    def __init__(self, program: Program, judged: Facts, language: str, audience: Audience) -> None:
+    def __init__(
+        self, program: Program, judged: Facts, language: str, audience: Audience, event_type: str
+    ) -> None:
         self._program = program
+        self._type = event_type
         self._judged = judged
         self._local = judged.occurred_at.astimezone(program.time_zone)
         self._staff = audience == "staff"
@@ -63,7 +72,13 @@ class _Speaker:
     def sentences(self, explained: Sequence[Explained]) -> Iterator[str]:
         exact = sum((Fraction(row.points) for row in explained), Fraction(0))
         total = rounded(exact, self._program.points.rounding)
-        yield self._say("total" if total else "nothing", points=self._points(total), tier=self._judged.tier)
+        nothing = "nothing_event" if self._type else "nothing"
+        yield self._say(
+            "total" if total else nothing,
+            points=self._points(total),
+            tier=self._judged.tier,
+            type=self._type,
+        )
         rules = {rule.id: rule for rule in self._program.rules}
         for rule_id in dict.fromkeys(row.rule for row in explained):
             yield from self._rule(
@@ -122,6 +137,7 @@ class _Speaker:
             points=self._points(rule.points or Fraction(0)),
             amount=self._money(rule.per_amount or 0),
             factor=exact_text(rule.factor or Fraction(1)),
+            type=self._type,
         )
 
     def _met(self, rule: Rule) -> Iterator[tuple[str, dict[str, object]]]:
