@@ -18,6 +18,7 @@ Shard = int
 AccountNumber = int
 
 RequestId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:/-]{1,128}\Z")]
+EventType = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 MemberId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
 MemberRef = Annotated[str, Meta(min_length=1, max_length=260)]
 """A member_id, or an identifier with its scheme: `phone:+8613800000001`, `card:…`, `email:…`, `ext:…`."""
@@ -139,6 +140,16 @@ class Adjustment(Struct, frozen=True, forbid_unknown_fields=True):
     expires_at: Instant | None = None
 
 
+class Engagement(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Something that a member did and that is no purchase: answered a survey, wrote a review, checked in."""
+
+    event_id: RequestId
+    member: MemberRef
+    type: EventType
+    occurred_at: Instant
+    channel: Text | None = None
+
+
 class OpeningTier(Struct, frozen=True, forbid_unknown_fields=True):
     """A tier that a member brings along from before this ledger; `valid_until` None: by the program's validity."""
 
@@ -149,7 +160,16 @@ class OpeningTier(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 Request = (
-    Purchase | Return | UnlinkedReturn | Redemption | Capture | Release | Reversal | Adjustment | OpeningTier
+    Purchase
+    | Return
+    | UnlinkedReturn
+    | Redemption
+    | Capture
+    | Release
+    | Reversal
+    | Adjustment
+    | Engagement
+    | OpeningTier
 )
 """What the engine's write path takes. Each is posted whole or not at all."""
 

@@ -18,6 +18,7 @@ from loyalty.errors import LoyaltyError
 from loyalty.members.enrol import enrol
 from loyalty.types import (
     Adjustment,
+    Engagement,
     Enrolment,
     Purchase,
     PurchaseLine,
@@ -118,6 +119,16 @@ def adjust(
     points: int, member: str = "ada", id: str | None = None, expires_at: datetime | None = None
 ) -> Adjustment:
     return Adjustment(id or fresh("a"), member, points, "test", expires_at)
+
+
+def event(
+    type: str = "survey",
+    at: datetime = START,
+    member: str = "ada",
+    id: str | None = None,
+    channel: str | None = None,
+) -> Engagement:
+    return Engagement(id or fresh("e"), member, type, at, channel)
 
 
 class Ledger:

@@ -22,21 +22,21 @@ async def assert_sound(pool: asyncpg.Pool, url: str) -> None:
 
 
 async def _assert_charges(pool: asyncpg.Pool) -> None:
-    """Counters and budgets are what the purchases on record, less what came back, used of their rules."""
+    """Counters and budgets are what the purchases and events on record, less what came back, used of their rules."""
     rows = await pool.fetch(
         "select coalesce(a.merged_into, a.account) as account, kind::text, id, subject, facts"
         " from posting p join account a using (shard, account)"
-        " where kind in ('purchase', 'return') and facts is not null order by p.recorded_at, p.number"
+        " where kind in ('purchase', 'event', 'return') and facts is not null order by p.recorded_at, p.number"
     )
-    kept: dict[tuple[int, str], dict[str, list[int]]] = {}
+    kept: dict[tuple[int, str, str], dict[str, list[int]]] = {}
     for row in rows:
         facts = msgspec.json.decode(row["facts"])
-        if row["kind"] == "purchase":
-            kept[row["account"], row["id"]] = facts.get("charges", {})
+        if row["kind"] != "return":
+            kept[row["account"], row["kind"], row["id"]] = facts.get("charges", {})
         elif row["subject"] is not None:
-            kept[row["account"], row["subject"]] = facts.get("kept_charges", {})
+            kept[row["account"], "purchase", row["subject"]] = facts.get("kept_charges", {})
     used: dict[tuple[int, str], list[int]] = {}
-    for (account, _), charges in kept.items():
+    for (account, _, _), charges in kept.items():
         for rule, (times, points) in charges.items():
             sums = used.setdefault((account, rule), [0, 0])
             sums[0] += times

@@ -2,7 +2,15 @@
 
 from datetime import UTC, datetime
 
-from loyalty.types import Adjustment, Purchase, PurchaseLine, Redemption, ReturnLine, UnlinkedReturn
+from loyalty.types import (
+    Adjustment,
+    Engagement,
+    Purchase,
+    PurchaseLine,
+    Redemption,
+    ReturnLine,
+    UnlinkedReturn,
+)
 
 _NOON = datetime(2026, 11, 11, 12, 0, tzinfo=UTC)
 
@@ -30,6 +38,9 @@ UNLINKED_RETURN = UnlinkedReturn(
     lines=(PurchaseLine(sku="TOWEL-3", amount=1990),),
 )
 REDEMPTION = Redemption(redemption_id="WEB-991", member="phone:+8613800000001", points=100, hold=True)
+EVENT = Engagement(
+    event_id="APP/survey/77", member="phone:+8613800000001", type="survey", occurred_at=_NOON, channel="app"
+)
 ADJUSTMENT = Adjustment(
     adjustment_id="OPS-5", member="phone:+8613800000001", points=50, reason="Goodwill: the parcel came late"
 )

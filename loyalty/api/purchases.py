@@ -91,6 +91,15 @@ class ExplainQuery(Struct, frozen=True, forbid_unknown_fields=True):
     language: Language = "en"
 
 
+def read_explain_query(request: Call) -> ExplainQuery:
+    """What is to be explained, in a language that there are texts in."""
+    wanted = read_query(request, ExplainQuery)
+    if wanted.language not in languages():
+        message = "should be one of " + ", ".join(languages())
+        raise InvalidRequest(f"language: {message}", errors=[FieldError("language", message)])
+    return wanted
+
+
 @call(
     "GET",
     "/v1/purchases/{purchase_id:str}/explain",
@@ -105,10 +114,7 @@ async def explain_purchase(request: Call) -> Reply:
 
     With `words` also in sentences, as they were true when the purchase was recorded; returns are not in it.
     """
-    wanted = read_query(request, ExplainQuery)
-    if wanted.language not in languages():
-        message = "should be one of " + ", ".join(languages())
-        raise InvalidRequest(f"language: {message}", errors=[FieldError("language", message)])
+    wanted = read_explain_query(request)
     purchase_id = id_in_path(request, "purchase_id")
     return reply(
         await context(request).engine.explanation(purchase_id, wanted.verify, wanted.words, wanted.language)

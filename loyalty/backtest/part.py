@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from loyalty.backtest.books import ReplayBook
 from loyalty.backtest.history import Chunk, Event, Family, Stands
-from loyalty.backtest.replay import Bought, Replay, bought
+from loyalty.backtest.recorded import Bought, bought
+from loyalty.backtest.replay import Replay
 from loyalty.backtest.sides import Side
 from loyalty.backtest.tally import Period, Sums, Tally
 

@@ -10,21 +10,14 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
-from msgspec import Struct
 
 from loyalty.backtest.books import ReplayBook, ReplayContext
 from loyalty.backtest.history import Event, Family, Merging
+from loyalty.backtest.recorded import Bought, adjustment_facts, asked, asked_unlinked, engaged
 from loyalty.backtest.sides import Side
 from loyalty.engine.decide import decide
 from loyalty.engine.erase import give_up
-from loyalty.engine.facts import (
-    AdjustmentFacts,
-    ReturnFacts,
-    UnlinkedReturnFacts,
-    end_facts,
-    redemption_facts,
-    reversal_facts,
-)
+from loyalty.engine.facts import end_facts, redemption_facts, reversal_facts
 from loyalty.engine.loading import needs_tiers
 from loyalty.engine.merge import move_estate
 from loyalty.engine.requests import SOMEBODY
@@ -38,13 +31,13 @@ from loyalty.errors import (
 )
 from loyalty.ledger.state import Journal, UsedLot
 from loyalty.ledger.store import RequestKey
-from loyalty.rules.facts import Used
 from loyalty.rules.redeem import max_points
 from loyalty.tiers.assess import given, rows_from
 from loyalty.tiers.model import Qualifying
 from loyalty.types import (
     Adjustment,
     Capture,
+    Engagement,
     OpeningTier,
     Purchase,
     PurchaseRedemption,
@@ -59,36 +52,6 @@ from loyalty.types import (
 DUE = frozenset(("expiry", "timeout", "verdict"))
 _FEW = 12
 """Rows that are not worth sorting out."""
-
-
-class Judged(Struct, frozen=True):
-    """Of the recorded facts, those that cannot be worked out again."""
-
-    birthday: frozenset[str] = frozenset()
-    used: dict[str, Used] = {}
-
-
-class Bought(Struct, frozen=True):
-    """A recorded purchase, as far as it is read."""
-
-    purchase: Purchase
-    judged: Judged
-
-
-class _Asked(Struct, frozen=True):
-    request: Return
-
-
-class _AskedUnlinked(Struct, frozen=True):
-    request: UnlinkedReturn
-
-
-bought = msgspec.json.Decoder(Bought).decode
-_asked = msgspec.json.Decoder(_Asked).decode
-_asked_unlinked = msgspec.json.Decoder(_AskedUnlinked).decode
-_adjusted = msgspec.json.Decoder(AdjustmentFacts).decode
-
-assert ReturnFacts.__struct_fields__[0] == UnlinkedReturnFacts.__struct_fields__[0] == "request"
 
 
 class Sink(Protocol):
@@ -186,7 +149,7 @@ class Replay:
         if context.keep:
             assert event.id is not None
             context.subjects.setdefault((book.account, event.id), [])
-        self.side.before_purchase(context, event, recorded.judged.birthday, recorded.judged.used)
+        self.side.before_judging(context, event, recorded.judged.birthday, recorded.judged.used)
         self._decide(book, event, purchase)
 
     def _request(self, event: Event, book: ReplayBook) -> Request | None:
@@ -195,8 +158,8 @@ class Replay:
         match kind:
             case "return":
                 if event.subject is None:
-                    return _asked_unlinked(text).request
-                return _asked(text).request
+                    return asked_unlinked(text).request
+                return asked(text).request
             case "redemption":
                 if event.subject is not None:
                     return None  # inside a purchase
@@ -218,8 +181,12 @@ class Replay:
                     return Reversal(event.subject or "")
                 return Reversal(event.subject or "", reversal_facts(text).points, event.id)
             case "adjustment":
-                adjusted = _adjusted(text)
+                adjusted = adjustment_facts(text)
                 return Adjustment(id, SOMEBODY, adjusted.points, adjusted.reason, adjusted.expires_at)
+            case "event":
+                recorded = engaged(text)
+                self.side.before_judging(self.context, event, recorded.judged.birthday, recorded.judged.used)
+                return recorded.event
             case "opening":
                 return self._opening(event)
         return None
@@ -397,5 +364,6 @@ def _without_origin(use: UsedLot) -> UsedLot:
 
 _KINDS: dict[type, str] = {
     Purchase: "purchase", Return: "return", UnlinkedReturn: "return without a purchase", Redemption: "redemption",
-    Capture: "capture", Release: "release", Reversal: "reversal", Adjustment: "adjustment", OpeningTier: "opening",
+    Capture: "capture", Release: "release", Reversal: "reversal", Adjustment: "adjustment", Engagement: "event",
+    OpeningTier: "opening",
 }  # fmt: skip

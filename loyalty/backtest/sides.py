@@ -31,6 +31,11 @@ class Witness(Judge):
         self.award = award = super().judge(lines, facts)
         return award
 
+    def judge_event(self, type: str, facts: Facts) -> Award:
+        self.by_rule = []
+        self.award = award = super().judge_event(type, facts)
+        return award
+
     def shares(self, drafts: list[Draft], lines: Sequence[Line], scale: int) -> list[Share]:  # noqa: ARG002
         self.by_rule = [(draft.rule.id, draft.total) for draft in drafts if draft.total]
         return []
@@ -108,7 +113,7 @@ class Side:
             found = programs
         return found
 
-    def before_purchase(
+    def before_judging(
         self, context: ReplayContext, event: Event, birthday: frozenset[str], used: Mapping[str, Used]
     ) -> None:
         """Readies what cannot be worked out from one family: birthdays that were known then, and budgets."""

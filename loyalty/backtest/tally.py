@@ -16,7 +16,7 @@ from loyalty.backtest.sides import Side, Witness
 from loyalty.calendar import Calendar
 from loyalty.ledger.state import Journal
 from loyalty.rules.exact import Exact
-from loyalty.types import Purchase, Request, Return, UnlinkedReturn
+from loyalty.types import Engagement, Purchase, Request, Return, UnlinkedReturn
 
 OPENING = ""
 """The month of everything before the period."""
@@ -28,7 +28,8 @@ class Sums:
     """Everything counted on one side.
 
     months, tiers: points of entries by (month or tier, kind). earned, returned: exact points by (rule, scale), to be
-    divided by the scale. times: purchases that a rule gave points on. capped: count, wanted and made points by kind.
+    divided by the scale. times: purchases and events that a rule gave points on. capped: count, wanted and made
+    points by kind.
     ends: members and outstanding points by tier. changes: promotions, renewals and falls of tiers. budgets: net use.
     demand: use of budgets by rule and hour (of the Unix clock).
     """
@@ -182,13 +183,13 @@ class Tally:
             if isinstance(request, Purchase) and request.purchase_id in self._family.subjects:
                 self._kept[request.purchase_id] = _exactly(judge, scale)
             return
-        if isinstance(request, Purchase):
+        if isinstance(request, Purchase | Engagement):
             earned, times = self.sums.earned, self.sums.times
             for rule, points in judge.by_rule:
                 key = rule, scale
                 earned[key] = earned.get(key, 0) + points
                 times[rule] = times.get(rule, 0) + 1
-            if request.purchase_id in self._family.subjects:
+            if isinstance(request, Purchase) and request.purchase_id in self._family.subjects:
                 self._kept[request.purchase_id] = _exactly(judge, scale)
         elif isinstance(request, Return):
             kept, before = _exactly(judge, scale), self._kept.get(request.purchase_id, {})

@@ -63,6 +63,23 @@ class Receipt(Struct, frozen=True):
     recorded_at: datetime
 
 
+class EventReceipt(Struct, frozen=True):
+    """What an event earned."""
+
+    event_id: str
+    member_id: str
+    type: str
+    points_earned: int
+    points_pending: int
+    debt_repaid: int
+    lots: list[LotAnswer]
+    explain: list[Explained]
+    rounding: str
+    balance: BalanceAnswer
+    program_version: int
+    recorded_at: datetime
+
+
 class ReturnReceipt(Struct, frozen=True):
     """What a return took back and gave back. `purchase_id` is absent when the purchase is not known."""
 
@@ -183,6 +200,7 @@ class EntryAnswer(Struct, frozen=True, omit_defaults=True):
     redemption_id: str | None = None
     reversal_id: str | None = None
     adjustment_id: str | None = None
+    event_id: str | None = None
     reason: str | None = None
 
 
@@ -253,6 +271,20 @@ class Explanation(Struct, frozen=True, omit_defaults=True):
     recorded facts, and gave the same. `words`, where asked for: the same in sentences."""
 
     purchase_id: str
+    program_version: int
+    points_earned: int
+    judged: Facts
+    explain: list[Explained]
+    rounding: str
+    verified: bool | None = None
+    words: list[str] | None = None
+
+
+class EventExplanation(Struct, frozen=True, omit_defaults=True):
+    """Why an event earned what it did, as an `Explanation` says it of a purchase."""
+
+    event_id: str
+    type: str
     program_version: int
     points_earned: int
     judged: Facts

@@ -2,6 +2,7 @@
 
 from loyalty.engine.adjust import record_adjustment, record_opening_tier
 from loyalty.engine.context import Context
+from loyalty.engine.engage import record_engagement
 from loyalty.engine.record import record_purchase
 from loyalty.engine.redeem import capture, record_redemption, release, reverse
 from loyalty.engine.returns import record_return, record_unlinked_return
@@ -10,6 +11,7 @@ from loyalty.ledger.store import RequestKey
 from loyalty.types import (
     Adjustment,
     Capture,
+    Engagement,
     OpeningTier,
     Purchase,
     Redemption,
@@ -42,6 +44,8 @@ def decide(
             return reverse(context, book, request, fingerprint)
         case Adjustment():
             return record_adjustment(context, book, request, fingerprint), False
+        case Engagement():
+            return record_engagement(context, book, request, fingerprint), False
         case OpeningTier():
             assert key is not None
             return record_opening_tier(context, book, request, key[1], fingerprint), False

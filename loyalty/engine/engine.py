@@ -9,7 +9,7 @@ import asyncpg
 from msgspec import Struct
 
 from loyalty.db.connect import open_pool
-from loyalty.engine import erase, expire, liability, merge, quote, reads, review, timeouts
+from loyalty.engine import erase, expire, explain, liability, merge, quote, reads, review, timeouts
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer
 from loyalty.engine.batch import Item, run_batch
@@ -148,7 +148,13 @@ class Engine(Access):
 
         With `words` also in sentences for the member or for staff.
         """
-        return await reads.explanation(self, purchase_id, verify, words, language)
+        return await explain.explanation(self, purchase_id, verify, words, language)
+
+    async def event_explanation(
+        self, event_id: str, verify: bool = False, words: Audience | None = None, language: str = "en"
+    ) -> Struct:
+        """As `explanation`, of an event."""
+        return await explain.event_explanation(self, event_id, verify, words, language)
 
     async def redemption(self, redemption_id: str) -> Struct:
         """A redemption as it stands: held, captured, released or timed out, and what was reversed."""

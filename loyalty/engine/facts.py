@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from loyalty.rules.facts import Facts
-from loyalty.types import Purchase, Return, UnlinkedReturn
+from loyalty.types import Engagement, Purchase, Return, UnlinkedReturn
 
 
 class PurchaseFacts(Struct, frozen=True, omit_defaults=True):
@@ -20,6 +20,15 @@ class PurchaseFacts(Struct, frozen=True, omit_defaults=True):
     metric_amount: int
     redeemed_points: int = 0
     redeemed_amount: int = 0
+    charges: dict[str, tuple[int, int]] = {}
+
+
+class EngagementFacts(Struct, frozen=True, omit_defaults=True):
+    """An event as it was judged; as `PurchaseFacts`."""
+
+    event: Engagement
+    judged: Facts
+    points: int
     charges: dict[str, tuple[int, int]] = {}
 
 
@@ -102,6 +111,10 @@ def purchase_facts(text: str) -> PurchaseFacts:
     return _purchase.decode(text)
 
 
+def engagement_facts(text: str) -> EngagementFacts:
+    return _engagement.decode(text)
+
+
 def return_facts(text: str) -> ReturnFacts:
     return _return.decode(text)
 
@@ -123,6 +136,7 @@ def merge_facts(text: str) -> MergeFacts:
 
 
 _purchase = msgspec.json.Decoder(PurchaseFacts)
+_engagement = msgspec.json.Decoder(EngagementFacts)
 _return = msgspec.json.Decoder(ReturnFacts)
 _redemption = msgspec.json.Decoder(RedemptionFacts)
 _end = msgspec.json.Decoder(EndFacts)

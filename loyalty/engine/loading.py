@@ -20,7 +20,17 @@ from loyalty.ledger.rows import TierRow
 from loyalty.ledger.state import Head
 from loyalty.ledger.store import Locked, Recorded, RequestKey
 from loyalty.tiers.model import Change, Qualifying
-from loyalty.types import Capture, OpeningTier, Purchase, Release, Request, Return, Reversal, UnlinkedReturn
+from loyalty.types import (
+    Capture,
+    Engagement,
+    OpeningTier,
+    Purchase,
+    Release,
+    Request,
+    Return,
+    Reversal,
+    UnlinkedReturn,
+)
 
 
 async def load_context(
@@ -125,6 +135,8 @@ def may_change_tier(context: Context, requests: Iterable[Request], owners: Itera
                     wanted.add(account)
             case Return() | UnlinkedReturn() | OpeningTier():
                 wanted.add(account)
+            case Engagement() if head.tier_since is not None and request.occurred_at < head.tier_since:
+                wanted.add(account)  # judged by a tier of the past
     return sorted(wanted)
 
 

@@ -13,7 +13,6 @@ from loyalty.engine.answers import (
     EntryAnswer,
     EntryPage,
     Expiring,
-    Explanation,
     LotAnswer,
     NextTier,
     OpenHold,
@@ -48,9 +47,7 @@ from loyalty.ledger.chain import EPOCH, microseconds
 from loyalty.ledger.state import NEVER
 from loyalty.members.directory import where_are
 from loyalty.members.identity import parse_reference
-from loyalty.rules.award import explain, rounding_text
 from loyalty.rules.redeem import amount_for_points
-from loyalty.rules.words import Audience, in_words
 from loyalty.tiers.history import timeline
 from loyalty.tiers.model import Change
 from loyalty.tiers.window import progress
@@ -205,6 +202,7 @@ _NAMED_BY = {
     "timeout": (None, "redemption_id"),
     "reversal": ("reversal_id", "redemption_id"),
     "adjustment": ("adjustment_id", None),
+    "event": ("event_id", None),
 }
 """By the posting's kind: the fields that its id and its subject go into."""
 
@@ -296,48 +294,6 @@ async def purchase(engine: Access, purchase_id: str) -> PurchaseRecord:
         rounding=receipt.rounding,
         receipt=receipt,
         returns=[msgspec.json.decode(found["answer"], type=ReturnReceipt) for found in returns],
-    )
-
-
-async def explanation(
-    engine: Access, purchase_id: str, verify: bool, words: Audience | None = None, language: str = "en"
-) -> Explanation:
-    """Why a purchase earned what it did; with `verify`, the decision is made again and compared.
-
-    `words`: also in sentences for the member or for staff, in one of `languages()`.
-    """
-    async with engine.pool.acquire() as connection:
-        row = await connection.fetchrow(query("posting_by_id"), "purchase", purchase_id)
-    if row is None:
-        raise UnknownPurchase(f"No purchase {purchase_id} is recorded.")
-    programs = engine.programs_known
-    if row["program_version"] > programs.newest:
-        programs = await engine.programs()
-    facts = purchase_facts(row["facts"])
-    receipt = msgspec.json.decode(row["answer"], type=Receipt)
-    verified = None
-    if verify:
-        award = programs.numbered(row["program_version"]).judge.judge(facts.purchase.lines, facts.judged)
-        verified = (
-            award.points == facts.points == receipt.points_earned
-            and award.metric_amount == facts.metric_amount
-            and award.charges == facts.charges
-            and msgspec.to_builtins(explain(award)) == msgspec.to_builtins(receipt.explain)
-            and rounding_text(award) == receipt.rounding
-        )
-    return Explanation(
-        purchase_id,
-        row["program_version"],
-        facts.points,
-        facts.judged,
-        receipt.explain,
-        receipt.rounding,
-        verified,
-        None
-        if words is None
-        else in_words(
-            programs.numbered(row["program_version"]).program, receipt.explain, facts.judged, language, words
-        ),
     )
 
 

@@ -29,17 +29,13 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
     award = version.judge.judge(purchase.lines, facts)
     if award.points > MAX_AMOUNT or book.head.balance + award.points > MAX_AMOUNT:
         raise InvalidRequest("The purchase would earn more points than an account can hold (2^53).")
-    if award.consulted:
-        kept = {rule: facts.used[rule] for rule in award.consulted if rule in facts.used}
-        facts = msgspec.structs.replace(facts, used=kept)
-    else:
-        facts = msgspec.structs.replace(facts, used={}) if facts.used else facts
+    facts = as_recorded(facts, award)
 
     tier_before = book.head.tier
     if redemption is not None:
         redeem_in_basket(context, book, version, purchase, redemption, fingerprint)
     book.begin("purchase", purchase.purchase_id, None, purchase.occurred_at, version.version)
-    lots, repaid = _earn(context, book, version, purchase, award)
+    lots, repaid = earn(context, book, version, purchase.occurred_at, award.points, purchase.purchase_id)
     day = version.calendar.day(purchase.occurred_at)
     for rule, (times, points) in award.charges.items():
         context.charge(book.account, version, day, rule, times, points)
@@ -94,24 +90,37 @@ def facts_of(
     )
 
 
-def _earn(
-    context: Context, book: Book, version: ProgramVersion, purchase: Purchase, award: Award
+def as_recorded(facts: Facts, award: Award) -> Facts:
+    """The facts without what the judgement did not look at."""
+    if not facts.used:
+        return facts
+    kept = {rule: facts.used[rule] for rule in award.consulted if rule in facts.used}
+    return msgspec.structs.replace(facts, used=kept)
+
+
+def earn(
+    context: Context,
+    book: Book,
+    version: ProgramVersion,
+    occurred_at: datetime,
+    points: int,
+    purchase_id: str | None,
 ) -> tuple[list[tuple[int, OpenLot]], int]:
-    """Grants the points; what is dead on arrival expires in the same posting."""
-    if not award.points:
+    """Grants points; what is dead on arrival expires in the same posting. Returns the lots and the debt repaid."""
+    if not points:
         return [], 0
-    life = life_of(version.program.points, version.calendar, purchase.occurred_at, book.recorded_at)
+    life = life_of(version.program.points, version.calendar, occurred_at, book.recorded_at)
     if life.idle:
-        active_at = max(book.head.active_at or purchase.occurred_at, purchase.occurred_at)
+        active_at = max(book.head.active_at or occurred_at, occurred_at)
         dies_at = context.programs.idle_deadline(active_at)
         graced = on_arrival(version.program.points, version.calendar, dies_at, book.recorded_at)
         if graced != dies_at:  # dead on arrival, but late arrivals have a grace: a date of its own
             life = Life(life.spendable_from, graced)
-    lot, repaid = book.earn(award.points, life, purchase.purchase_id)
+    lot, repaid = book.earn(points, life, purchase_id)
     ends_at = book.end_of(lot)
     if ends_at is not None and ends_at <= book.recorded_at and lot.remaining:
         book.expire_lot(lot, ends_at)
-    return [(award.points, lot)], repaid
+    return [(points, lot)], repaid
 
 
 def _receipt(

@@ -16,6 +16,7 @@ from loyalty.ledger.store import RequestKey
 from loyalty.types import (
     Adjustment,
     Capture,
+    Engagement,
     OpeningTier,
     Purchase,
     PurchaseLine,
@@ -63,6 +64,8 @@ def address(request: Request) -> Addressed:
             return Addressed(key, None, ("redemption", request.redemption_id), True)
         case Adjustment():
             return Addressed(("adjustment", request.adjustment_id), request.member, None, True)
+        case Engagement():
+            return Addressed(("event", request.event_id), request.member, None, False)
         case OpeningTier():
             return Addressed(("opening", f"tier/{request.member}"), request.member, None, False)
 
@@ -100,6 +103,8 @@ def normalised(request: Request) -> Request:
         case Adjustment():
             expires_at = None if request.expires_at is None else _utc(request.expires_at)
             return msgspec.structs.replace(request, member=SOMEBODY, expires_at=expires_at)
+        case Engagement():
+            return msgspec.structs.replace(request, member=SOMEBODY, occurred_at=_utc(request.occurred_at))
         case OpeningTier():
             valid_until = None if request.valid_until is None else _utc(request.valid_until)
             return msgspec.structs.replace(

@@ -14,6 +14,7 @@ from loyalty.types import (
     MAX_AMOUNT,
     Adjustment,
     Capture,
+    Engagement,
     Purchase,
     PurchaseLine,
     Quantity,
@@ -56,6 +57,10 @@ def validate(request: Request) -> None:
             _one_of_points_and_amount("", request.points, request.amount, errors)
         case Adjustment():
             _adjustment(request, errors)
+        case Engagement():
+            _member(request.member, errors)
+            _instant("occurred_at", request.occurred_at, errors)
+            check_text("channel", request.channel, errors)
         case Reversal():
             if request.points is not None and request.reversal_id is None:
                 errors.append(

@@ -21,7 +21,7 @@ end $$;
 grant usage on schema loyalty to loyalty_app;
 
 create type posting_kind as enum (
-    'purchase', 'return', 'redemption', 'reversal', 'adjustment', 'opening', -- carry a request's id
+    'purchase', 'return', 'redemption', 'reversal', 'adjustment', 'event', 'opening', -- carry a request's id
     'capture', 'release', 'timeout',                                          -- end the hold that is their subject
     'expiry', 'verdict',                                                      -- were due
     'merge', 'erasure'

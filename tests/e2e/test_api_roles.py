@@ -35,6 +35,8 @@ TABLE = [
     ("GET", "/v1/members/m/purchases", ALL),
     ("GET", "/v1/members/m/tier", ALL),
     ("POST", "/v1/members/m/adjustments", OPS),
+    ("POST", "/v1/members/m/events", STAFF),
+    ("GET", "/v1/events/e/explain", STAFF),
     ("GET", "/v1/program", OPS),
     ("PUT", "/v1/program", OPS),
     ("POST", "/v1/program/check", OPS),

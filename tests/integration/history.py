@@ -8,6 +8,7 @@ from loyalty.errors import LoyaltyError
 from loyalty.types import (
     Adjustment,
     Capture,
+    Engagement,
     OpeningTier,
     Purchase,
     PurchaseRedemption,
@@ -47,6 +48,19 @@ id = "birthday"
 kind = "multiplier"
 factor = 2
 when = { birthday = "month" }
+[[rules]]
+id = "survey"
+kind = "event"
+points = 12
+type = ["survey", "review"]
+limit = { per_member_day = 1, budget_points = 400 }
+[[rules]]
+id = "review-on-birthday"
+kind = "event"
+points = 2.5
+type = "review"
+when = { birthday = "month", tier = ["ordinary", "silver"] }
+limit = { per_member = 5 }
 """
 )
 PROGRAMS = (
@@ -127,7 +141,9 @@ class Shop:
             return UnlinkedReturn(self.id("t"), member, at, (line(draw.randrange(100, 9000)),))
         if kind < 0.85:
             return self.redeem(member)
-        if kind < 0.93:
+        if kind < 0.89:
+            return Engagement(self.id("e"), member, draw.choice(("survey", "review", "visit")), at)
+        if kind < 0.94:
             return Adjustment(self.id("a"), member, draw.choice((-40, 15, 200)), "test")
         if self.redemptions and draw.random() < 0.5:
             points = draw.choice((None, 10))

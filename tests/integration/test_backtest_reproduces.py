@@ -9,7 +9,8 @@ import pytest
 from loyalty.backtest import backtest
 from loyalty.backtest.books import ReplayBook
 from loyalty.backtest.history import Event, Family, families
-from loyalty.backtest.replay import Replay, bought
+from loyalty.backtest.recorded import bought
+from loyalty.backtest.replay import Replay
 from loyalty.backtest.sides import Side
 from loyalty.backtest.worker import open_view
 from loyalty.db.sql import query

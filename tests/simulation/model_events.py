@@ -1,11 +1,16 @@
-"""What an event earns, from DESIGN.md section 4 with fractions and loops only."""
+"""Events, from DESIGN.md section 4 with fractions and loops only: what they earn, and what is answered."""
 
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
+from loyalty.calendar import calendar_of
 from loyalty.program.model import Program
+from loyalty.types import Engagement
 
-from .model_rules import ZERO, Award, Facts, Used, cap_of, in_force, is_counted, rounded
+from . import model_tiers as tiers
+from .model_purchases import Buying
+from .model_rules import ZERO, Award, Facts, Used, birthday_matches, cap_of, exact_text, in_force, is_counted, rounded
 
 
 def judge_event(program: Program, type: str, facts: Facts) -> Award:
@@ -40,3 +45,40 @@ def judge_event(program: Program, type: str, facts: Facts) -> Award:
         base=ZERO,
         charges={name: ceil(points) for name, points in kept.items() if name in counted},
     )
+
+
+class Engaging(Buying):
+    def event(self, request: Engagement) -> dict[str, Any]:
+        """What an event answers. It is no visit, no purchase, and qualifies for nothing."""
+        account = self.member(request.member)
+        self.check_time(request.occurred_at)
+        account.post_due(self.now)
+        version, program = self.version_at(request.occurred_at)
+        facts = Facts(
+            occurred_at=request.occurred_at,
+            channel=request.channel or "",
+            store=None,
+            tier=tiers.tier_at(program, account.changes, request.occurred_at),
+            first_purchase=False,
+            birthday=birthday_matches(account.birthday, calendar_of(program.time_zone).day(request.occurred_at)),
+            paid=Fraction(1),
+            used=self.used(account, request.occurred_at, program),
+        )
+        award = judge_event(program, request.type, facts)
+        account.begin(request.occurred_at, self.now, event_id=request.event_id)
+        repaid, pending, lots = self.earn(account, request.occurred_at, None, program, award.points)
+        self.charge(account, program, facts, {}, award.charges)
+        return {
+            "event_id": request.event_id,
+            "member_id": account.member_id,
+            "type": request.type,
+            "points_earned": award.points,
+            "points_pending": pending,
+            "debt_repaid": repaid,
+            "lots": lots,
+            "explain": [(rule, None, exact_text(parts[None])) for rule, parts in award.shares.items()],
+            "rounding": exact_text(award.total - award.points),
+            "balance": account.balance(self.now),
+            "program_version": version,
+            "recorded_at": self.now,
+        }

@@ -1,0 +1,46 @@
+"""Recorded facts, as far as a replay reads them: what was asked, and what cannot be worked out again."""
+
+import msgspec
+from msgspec import Struct
+
+from loyalty.engine.facts import AdjustmentFacts, ReturnFacts, UnlinkedReturnFacts
+from loyalty.rules.facts import Used
+from loyalty.types import Engagement, Purchase, Return, UnlinkedReturn
+
+
+class Judged(Struct, frozen=True):
+    """Of the recorded facts, those that cannot be worked out again."""
+
+    birthday: frozenset[str] = frozenset()
+    used: dict[str, Used] = {}
+
+
+class Bought(Struct, frozen=True):
+    """A recorded purchase, as far as it is read."""
+
+    purchase: Purchase
+    judged: Judged
+
+
+class Engaged(Struct, frozen=True):
+    """A recorded event, as far as it is read."""
+
+    event: Engagement
+    judged: Judged
+
+
+class Asked(Struct, frozen=True):
+    request: Return
+
+
+class AskedUnlinked(Struct, frozen=True):
+    request: UnlinkedReturn
+
+
+bought = msgspec.json.Decoder(Bought).decode
+engaged = msgspec.json.Decoder(Engaged).decode
+asked = msgspec.json.Decoder(Asked).decode
+asked_unlinked = msgspec.json.Decoder(AskedUnlinked).decode
+adjustment_facts = msgspec.json.Decoder(AdjustmentFacts).decode
+
+assert ReturnFacts.__struct_fields__[0] == UnlinkedReturnFacts.__struct_fields__[0] == "request"
