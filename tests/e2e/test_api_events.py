@@ -1,6 +1,7 @@
 """Events over HTTP: receipts, repetition, refusals, entries, explanations."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ async def shop(database_url: str) -> AsyncIterator[Face]:
         yield client
 
 
-def body(event_id: str = "e/1", **fields: object) -> dict[str, object]:
+def body(event_id: str = "e/1", **fields: Any) -> dict[str, Any]:
     return {"event_id": event_id, "type": "survey", "occurred_at": hours_ago(0)} | fields
 
 
@@ -62,7 +63,7 @@ async def test_events_are_for_shops_and_ops(shop: Face) -> None:
         {"points": 5},
     ],
 )
-async def test_what_means_nothing_is_refused(shop: Face, wrong: dict[str, object]) -> None:
+async def test_what_means_nothing_is_refused(shop: Face, wrong: dict[str, Any]) -> None:
     member = await shop.member()
     answer = await shop.post(f"/v1/members/{member}/events", json=body(**wrong))
     assert code(answer, 400) == "invalid-request"

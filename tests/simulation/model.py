@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from loyalty.types import (
     Adjustment,
     Capture,
+    Engagement,
     Purchase,
     Redemption,
     Release,
@@ -20,16 +21,17 @@ from loyalty.types import (
     UnlinkedReturn,
 )
 
+from .model_events import Engaging
 from .model_returns import Returning
 from .model_state import ANY, START_OF_TIME, Refused, numbered
 
 __all__ = ["ANY", "START_OF_TIME", "Model", "Refused"]
 
 
-MEMBERS = (Purchase, UnlinkedReturn, Redemption, Adjustment)
+MEMBERS = (Purchase, UnlinkedReturn, Redemption, Adjustment, Engagement)
 
 
-class Model(Returning):
+class Model(Returning, Engaging):
     """Takes requests one after another and answers as the engine must."""
 
     def submit(self, request: Request) -> tuple[dict[str, Any], bool]:
@@ -56,6 +58,8 @@ class Model(Returning):
             answer = self.reverse(request)
         elif isinstance(request, Adjustment):
             answer = self.adjust(request)
+        elif isinstance(request, Engagement):
+            answer = self.event(request)
         else:
             raise TypeError(request)
         if key is not None:
@@ -73,6 +77,8 @@ class Model(Returning):
             return "redemption", request.redemption_id
         if isinstance(request, Adjustment):
             return "adjustment", request.adjustment_id
+        if isinstance(request, Engagement):
+            return "event", request.event_id
         if isinstance(request, Reversal) and request.reversal_id is not None:
             return "reversal", request.reversal_id
         return None

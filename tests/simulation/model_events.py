@@ -10,7 +10,18 @@ from loyalty.types import Engagement
 
 from . import model_tiers as tiers
 from .model_purchases import Buying
-from .model_rules import ZERO, Award, Facts, Used, birthday_matches, cap_of, exact_text, in_force, is_counted, rounded
+from .model_rules import (
+    ZERO,
+    Award,
+    Facts,
+    Used,
+    birthday_matches,
+    cap_of,
+    exact_text,
+    in_force,
+    is_counted,
+    rounded,
+)
 
 
 def judge_event(program: Program, type: str, facts: Facts) -> Award:
@@ -60,7 +71,9 @@ class Engaging(Buying):
             store=None,
             tier=tiers.tier_at(program, account.changes, request.occurred_at),
             first_purchase=False,
-            birthday=birthday_matches(account.birthday, calendar_of(program.time_zone).day(request.occurred_at)),
+            birthday=birthday_matches(
+                account.birthday, calendar_of(program.time_zone).day(request.occurred_at)
+            ),
             paid=Fraction(1),
             used=self.used(account, request.occurred_at, program),
         )

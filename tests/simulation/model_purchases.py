@@ -17,14 +17,19 @@ from .model_state import Bought, goods, numbered
 
 
 class Buying(Redeeming):
-    def facts(self, account: Account, request: Purchase, program: Program, paid: Fraction) -> Facts:
-        day = calendar_of(program.time_zone).day(request.occurred_at)
+    def used(self, account: Account, at: datetime, program: Program) -> dict[str, Used]:
+        """How far limited rules were used before, for something that occurred at `at`."""
+        day = calendar_of(program.time_zone).day(at)
         used = {}
         for rule in program.rules:
             if is_counted(rule):
                 times, points = account.used.get((rule.id, None), [0, 0])
                 times_day = account.used.get((rule.id, day), [0, 0])[0]
                 used[rule.id] = Used(times, times_day, points, self.budgets.get(rule.id, 0))
+        return used
+
+    def facts(self, account: Account, request: Purchase, program: Program, paid: Fraction) -> Facts:
+        day = calendar_of(program.time_zone).day(request.occurred_at)
         return Facts(
             occurred_at=request.occurred_at,
             channel=request.channel,
@@ -33,7 +38,7 @@ class Buying(Redeeming):
             first_purchase=account.purchases == 0,
             birthday=birthday_matches(account.birthday, day),
             paid=paid,
-            used=used,
+            used=self.used(account, request.occurred_at, program),
         )
 
     def charge(
@@ -68,7 +73,9 @@ class Buying(Redeeming):
         bought.redeemed = redeemed
         self.bought[request.purchase_id] = bought
         account.begin(request.occurred_at, self.now, purchase_id=request.purchase_id)
-        repaid, pending, lots = self.earn(account, request, program, award.points)
+        repaid, pending, lots = self.earn(
+            account, request.occurred_at, request.purchase_id, program, award.points
+        )
         self.charge(account, program, facts, {}, award.charges)
         account.purchases += 1
         account.count(program, request.occurred_at, floor(award.base), self.now)
@@ -95,15 +102,15 @@ class Buying(Redeeming):
         }
 
     def earn(
-        self, account: Account, request: Purchase, program: Program, points: int
+        self, account: Account, at: datetime, purchase_id: str | None, program: Program, points: int
     ) -> tuple[int, int, list[tuple[int, datetime, datetime | None]]]:
         if not points:
             return 0, 0, []
         calendar = calendar_of(program.time_zone)
-        account.activity(request.occurred_at)
-        spendable_from = calendar.add_days(request.occurred_at, program.points.pending_days)
-        lot = self.new_lot(account, program, points, request.occurred_at, spendable_from)
-        lot.purchase_id = request.purchase_id
+        account.activity(at)
+        spendable_from = calendar.add_days(at, program.points.pending_days)
+        lot = self.new_lot(account, program, points, at, spendable_from)
+        lot.purchase_id = purchase_id
         account.enter("earn", points)
         repaid = account.grant(lot, self.now)
         pending = lot.left if spendable_from > self.now else 0

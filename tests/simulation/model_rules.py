@@ -174,7 +174,9 @@ class Judge:
         self.active = [
             rule
             for rule in program.rules
-            if self.matched[rule.id] and in_force(program, rule, facts, self.total_base, len(self.lines))
+            if rule.kind != "event"
+            and self.matched[rule.id]
+            and in_force(program, rule, facts, self.total_base, len(self.lines))
         ]
 
     def cap(self, rule: Rule) -> int | None:

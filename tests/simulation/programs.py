@@ -11,6 +11,7 @@ CATEGORIES = ("home", "garden", "gift")
 TAGS = ("new", "sale")
 CHANNELS = ("pos", "online")
 STORES = ("s1", "s2")
+TYPES = ("survey", "review", "visit")
 
 CONDITIONS = (
     'channel = ["online"]',
@@ -170,9 +171,27 @@ class Family:
             rules += UNSTABLE
         if rng.random() < 0.3:
             rules.append(WELCOME)
+        if rng.random() < 0.6:
+            rules += [self._event(n) for n in range(rng.randrange(1, 4))]
         if rng.random() < 0.3:
             rng.shuffle(rules)
         return rules
+
+    def _event(self, n: int) -> str:
+        rng = self.rng
+        limited, limit = self._limit(of_purchases=False)
+        types = ", ".join(f'"{one}"' for one in rng.sample(TYPES[:2], rng.choice((1, 1, 2))))
+        lines = ["[[rules]]", f'id = "e{n}{limited}"', 'kind = "event"', f"type = [{types}]"]
+        lines.append(f"points = {rng.choice(('5', '20', '7.5'))}")
+        terms = [one for one in CONDITIONS if one.split(" ")[0] not in ("store", "min_amount", "min_lines")]
+        terms = [one for one in terms if not one.startswith("first_purchase")]
+        if rng.random() < 0.5:
+            lines.append(f"when = {{ {rng.choice(terms)} }}")
+        if rng.random() < 0.35:
+            lines.append(f'group = "{rng.choice("gh")}"')
+        if limit:
+            lines.append(limit)
+        return "\n".join(lines) + "\n"
 
     def _rule(self, n: int) -> str:
         rng = self.rng
@@ -215,13 +234,13 @@ class Family:
             terms.append(f'tier = ["t{rng.randrange(self.tiers + 1)}"]')
         return ", ".join(terms)
 
-    def _limit(self) -> tuple[str, str]:
+    def _limit(self, of_purchases: bool = True) -> tuple[str, str]:
         """A suffix for the rule's id, which tells what is counted, and the limit."""
         rng = self.rng
         if rng.random() < 0.5:
             return "", ""
         terms, suffix = [], ""
-        if rng.random() < 0.4:
+        if of_purchases and rng.random() < 0.4:
             terms.append(f"per_purchase_points = {rng.choice((10, 25, 60))}")
         for letter, name, values in (
             ("m", "per_member", (1, 3)),

@@ -13,6 +13,7 @@ from msgspec import Struct
 from loyalty.types import (
     Adjustment,
     Capture,
+    Engagement,
     Enrolment,
     Purchase,
     Redemption,
@@ -25,7 +26,17 @@ from loyalty.types import (
 
 KINDS: dict[str, Any] = {
     kind.__name__: kind
-    for kind in (Purchase, Return, UnlinkedReturn, Redemption, Capture, Release, Reversal, Adjustment)
+    for kind in (
+        Purchase,
+        Return,
+        UnlinkedReturn,
+        Redemption,
+        Capture,
+        Release,
+        Reversal,
+        Adjustment,
+        Engagement,
+    )
 }
 
 

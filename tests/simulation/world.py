@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from loyalty.types import (
     Adjustment,
     Capture,
+    Engagement,
     Enrolment,
     Purchase,
     PurchaseLine,
@@ -24,7 +25,7 @@ from loyalty.types import (
 )
 
 from .model import Model
-from .programs import CATEGORIES, CHANNELS, SKUS, STORES, TAGS, Family
+from .programs import CATEGORIES, CHANNELS, SKUS, STORES, TAGS, TYPES, Family
 from .steps import Enrol, Look, PostDue, PutProgram, SetStatus, Step, Submit
 
 START = datetime(2024, 1, 10, 8, tzinfo=UTC)
@@ -173,8 +174,10 @@ class World:
             found = self.ending(mine) or self.redemption(member, hold=True)
         elif dice < 0.84:
             found = self.reversal(mine) or self.redemption(member)
-        elif dice < 0.89:
+        elif dice < 0.87:
             found = self.adjustment(member)
+        elif dice < 0.90:
+            found = self.event(member)
         elif dice < 0.95 and self.past:
             found = self.again(mine)
         elif crowd is None and self.past:
@@ -370,6 +373,12 @@ class World:
             expires_at = self.now + timedelta(days=rng.randrange(1, 200))
         return Adjustment(self.id("a"), self.name_of(member), points, "goodwill", expires_at)
 
+    def event(self, member: str) -> Engagement:
+        channel = self.rng.choice((None, *CHANNELS))
+        return Engagement(
+            self.id("e"), self.name_of(member), self.rng.choice(TYPES), self.occurred(), channel
+        )
+
     # -- the same again, or nearly ----------------------------------------------------------------------------------
 
     def member_of(self, name: str) -> str | None:
@@ -401,6 +410,8 @@ class World:
             )
         if isinstance(found, Return | UnlinkedReturn):
             return replace(found, occurred_at=found.occurred_at - timedelta(seconds=1))
+        if isinstance(found, Engagement):
+            return rng.choice((replace(found, type="other"), replace(found, channel="kiosk")))
         if isinstance(found, Adjustment):
             return replace(found, reason="another reason")
         if isinstance(found, Redemption):
