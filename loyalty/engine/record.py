@@ -1,5 +1,7 @@
 """Records a purchase: redeems on it, judges it, earns, and promotes. Pure but for the context it is given."""
 
+from datetime import datetime
+
 import msgspec
 
 from loyalty.engine.answers import LotAnswer, Receipt, TierAnswer
