@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from loyalty.rates import parse_rates
 from loyalty.schedule import USUAL, parse_schedule
 
 PREFIX = "LOYALTY_"
@@ -44,6 +45,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     secret_keys: tuple[bytes, ...] = ()
     sandbox: bool = False
     schedule: str = USUAL
+    rate_limit: str = ""
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"
 
@@ -183,6 +185,11 @@ def _file(text: str) -> Path:
     return path
 
 
+def _rates(text: str) -> str:
+    parse_rates(text)
+    return text
+
+
 def _schedule(text: str) -> str:
     parse_schedule(text)
     return text
@@ -242,6 +249,13 @@ _RULES = (
         f"a list like {USUAL}, or off",
         _schedule,
         USUAL,
+    ),
+    _Rule(
+        "rate_limit",
+        "requests a second for each key of a role: pos=200/s,eshop=500/s; over all servers with Redis, else for each",
+        "a list like pos=200/s,eshop=500/s",
+        _rates,
+        "none",
     ),
     _Rule(
         "log_level",

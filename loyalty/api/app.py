@@ -1,5 +1,6 @@
 """The HTTP application: all routes, one guard each, one table of problems, and what the process holds."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,14 +28,17 @@ from loyalty.api import (
 )
 from loyalty.api.context import Context
 from loyalty.api.contract import complete
+from loyalty.api.limiter import Limiter
 from loyalty.api.observer import Observer
 from loyalty.api.page import OfflineSwagger
+from loyalty.api.patience import watch
 from loyalty.api.problems import handle
 from loyalty.engine.engine import Engine
 from loyalty.jobs.runner import JobRunner
 from loyalty.jobs.scheduler import LOOK_SECONDS, SANDBOX_LOOK_SECONDS, Scheduler
 from loyalty.keys import KeyRing
 from loyalty.members.vault import Vault
+from loyalty.rates import parse_rates
 from loyalty.schedule import parse_schedule
 from loyalty.settings import Settings
 
@@ -73,18 +77,24 @@ def create_app(settings: Settings) -> Litestar:
         runner = JobRunner(engine)
         look_seconds = SANDBOX_LOOK_SECONDS if settings.sandbox else LOOK_SECONDS
         scheduler = Scheduler(engine, runner, parse_schedule(settings.schedule), look_seconds=look_seconds)
+        rates = parse_rates(settings.rate_limit)
+        limiter = Limiter(rates, settings.redis_url) if rates else None
+        watching = asyncio.create_task(watch(), name="slow clients")
         try:
             await ring.open()
-            app.state["context"] = Context(settings, engine, ring, runner)
+            app.state["context"] = Context(settings, engine, ring, runner, limiter)
             scheduler.open()
             gc.collect()
             gc.freeze()
             gc.set_threshold(GC_THRESHOLD, 20, 20)
             yield
         finally:
+            watching.cancel()
             await scheduler.close()
             await runner.close()
             await ring.close()
+            if limiter is not None:
+                await limiter.close()
             await engine.close()
 
     resources = (*_RESOURCES, sandbox) if settings.sandbox else _RESOURCES

@@ -36,6 +36,8 @@ def allow(roles: tuple[str, ...], handler: Handler) -> Handler:
         found = held.keys.get(secret) or await held.keys.find(secret)
         if found is None:
             raise Unauthenticated("This key is not known here, or it was revoked.")
+        if held.limiter is not None:
+            await held.limiter.take(found)
         if found.role not in allowed:
             raise Forbidden(f"A key of role {found.role} may not make this call.")
         scope["auth"] = found

@@ -1,6 +1,8 @@
 """Uploads: up to 10,000 purchases and returns in one call, each with a result of its own."""
 
 import asyncio
+import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -8,14 +10,14 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from loyalty.api import examples
-from loyalty.api.auth import STAFF
+from loyalty.api.auth import STAFF, caller
 from loyalty.api.contract import REF, call
 from loyalty.api.problems import Problem, as_error, decode_error, problem
 from loyalty.api.reading import MAX_BATCH_BODY, Call, context, decode, media_type, read_body
 from loyalty.api.reply import Reply, reply
 from loyalty.engine.answers import Answer, Receipt, ReturnReceipt
 from loyalty.engine.validate import validate
-from loyalty.errors import FieldError, InvalidRequest, LoyaltyError, TooLarge
+from loyalty.errors import FieldError, InvalidRequest, LoyaltyError, Overloaded, TooLarge
 from loyalty.types import (
     Instant,
     MemberRef,
@@ -85,6 +87,10 @@ class BatchAnswer(Struct, frozen=True):
     counts: BatchCounts
 
 
+UPLOADS, UPLOADS_A_KEY = 12, 4
+"""Uploads under way in a process, of all keys and of one: each may hold 32 MB."""
+_under_way: Counter[str] = Counter()
+
 _raws = msgspec.json.Decoder(list[Raw])
 _item = msgspec.json.Decoder(Purchase | _ReturnItem)
 _linked_lines = msgspec.json.Decoder(tuple[ReturnLine, ...] | None)
@@ -110,6 +116,11 @@ async def record_batch(request: Call) -> Reply:
     of one member act in order. Not one transaction: a bad item is refused and spoils no other.
     """
     kind = media_type(request, b"application/json", NDJSON.encode())
+    with _room(caller(request).key_id):
+        return await _record(request, kind)
+
+
+async def _record(request: Call, kind: bytes) -> Reply:
     body = await read_body(request, MAX_BATCH_BODY)
     raws = list(_split_lines(body)) if kind == NDJSON.encode() else decode(body, _raws, in_parts=True)
     if len(raws) > MAX_ITEMS:
@@ -135,6 +146,20 @@ async def record_batch(request: Call) -> Reply:
     for index, answer in zip(places, answers, strict=True):
         outcomes[index] = answer
     return reply(await _answer(ids, outcomes))
+
+
+@contextlib.contextmanager
+def _room(key_id: str) -> Iterator[None]:
+    """Room for one more upload of this key in this process. Raises Overloaded when there is none."""
+    if _under_way[key_id] >= UPLOADS_A_KEY or _under_way.total() >= UPLOADS:
+        raise Overloaded("Too many uploads are under way. Send this one again.", retry_after=1)
+    _under_way[key_id] += 1
+    try:
+        yield
+    finally:
+        _under_way[key_id] -= 1
+        if not _under_way[key_id]:
+            del _under_way[key_id]
 
 
 def _split_lines(body: bytes) -> Iterator[bytes]:

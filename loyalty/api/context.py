@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from loyalty.api.limiter import Limiter
 from loyalty.engine.engine import Engine
 from loyalty.jobs.runner import JobRunner
 from loyalty.keys import KeyRing
@@ -15,3 +16,4 @@ class Context(NamedTuple):
     engine: Engine
     keys: KeyRing
     jobs: JobRunner
+    limiter: Limiter | None

@@ -26,6 +26,7 @@ from loyalty.errors import (
     InvalidRequest,
     LoyaltyError,
     Overloaded,
+    RateLimited,
     TooLarge,
     Unauthenticated,
     UnsupportedMediaType,
@@ -207,7 +208,7 @@ def _responses(contract: Contract, schemas: dict[int, Any], has_path: bool) -> d
 def _problems(contract: Contract, has_path: bool) -> list[type[LoyaltyError]]:
     problems = dict.fromkeys(contract.problems)
     if contract.roles is not None:
-        problems |= dict.fromkeys((Unauthenticated, Forbidden, Internal, Overloaded))
+        problems |= dict.fromkeys((Unauthenticated, Forbidden, RateLimited, Internal, Overloaded))
     if contract.body is not None:
         problems |= dict.fromkeys((InvalidRequest, TooLarge, UnsupportedMediaType))
     if contract.query is not None or has_path:

@@ -17,6 +17,7 @@ import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from loyalty.api.patience import Connection
 from loyalty.db.embedded import DEFAULT_FOLDER, embedded_postgres_sync
 from loyalty.db.migrate import migrate
 from loyalty.engine.engine import Engine
@@ -149,7 +150,7 @@ def _config(settings: Settings, app: str) -> uvicorn.Config:
         factory=True,
         workers=settings.workers,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,

@@ -10,6 +10,7 @@ import httpx
 import uvicorn
 
 from loyalty.api.app import create_app
+from loyalty.api.patience import Connection
 from loyalty.settings import Settings
 from tests.vault import SECRET
 
@@ -45,7 +46,7 @@ async def serving(database_url: str, **settings: Any) -> AsyncIterator[str]:
     } | settings
     chosen = Settings(database_url=database_url, **given)
     config = uvicorn.Config(
-        create_app(chosen), host="127.0.0.1", port=0, http="httptools", lifespan="on", log_config=None
+        create_app(chosen), host="127.0.0.1", port=0, http=Connection, lifespan="on", log_config=None
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
