@@ -19,7 +19,7 @@ from loyalty.errors import RateLimited
 from loyalty.keys import Identity
 from loyalty.rates import Bucket
 
-REDIS_SECONDS = 0.05
+REDIS_SECONDS = 0.25
 ALONE_SECONDS = 2.0
 """How long Redis is left alone after it failed."""
 LEASES_A_SECOND = 20

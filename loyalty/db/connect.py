@@ -17,7 +17,7 @@ SILENCE_SECONDS = 5.0
 """So long after Postgres should have ended a statement by itself, the connection counts as dead."""
 
 
-class Pool(asyncpg.Pool):
+class Pool(asyncpg.Pool):  # type: ignore[misc]
     """asyncpg's, without endless waiting for a connection: TimeoutError after `ACQUIRE_SECONDS`."""
 
     def acquire(self, *, timeout: float | None = None) -> Any:

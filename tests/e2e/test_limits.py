@@ -9,7 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from loyalty.api import batch, patience
+from loyalty.api import batch, limiter, patience
 from loyalty.db import connect
 from loyalty.engine import batcher
 from tests.e2e.face import ADMIN_KEY, Face, code, face, purchase, serving
@@ -50,7 +50,10 @@ async def test_a_key_that_calls_too_often_is_told_when_to_come_again(database_ur
             assert (await shop.get("/v1/members/nobody")).status_code == 404, "a role not named has none"
 
 
-async def test_the_rate_holds_over_all_servers_with_redis(database_url: str, redis_url: str) -> None:
+async def test_the_rate_holds_over_all_servers_with_redis(
+    database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiter, "REDIS_SECONDS", 10.0)  # a busy machine is no failure
     settings = {"rate_limit": f"pos={RATE}/s", "redis_url": redis_url}
     async with face(database_url, **settings) as shop, serving(database_url, **settings) as second:
         key = await shop.key("pos")
