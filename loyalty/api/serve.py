@@ -126,6 +126,7 @@ async def _prepare(settings: Settings) -> None:
         log.info("database_migrated", applied=applied)
     engine = await Engine.open(settings.database_url, pool_size=1)
     try:
+        await _warn_of_loss(engine)
         await check_secret(engine.pool, Vault(settings.secret_keys))
         if settings.program is not None:
             versions = (await engine.programs()).all
@@ -142,6 +143,19 @@ async def _prepare(settings: Settings) -> None:
                 log.info("program_kept", reason="the database has a program already")
     finally:
         await engine.close()
+
+
+async def _warn_of_loss(engine: Engine) -> None:
+    """What is acknowledged must survive a crash: Postgres has to wait for its disk."""
+    settings = await engine.pool.fetch(
+        "select name, current_setting(name) from unnest(array['fsync', 'full_page_writes', 'synchronous_commit']) name"
+    )
+    for name, value in settings:
+        if value == "off":
+            log.warning(
+                "database_may_lose_points",
+                reason=f"Postgres runs with {name} = off: a crash may lose what was acknowledged. Switch it on.",
+            )
 
 
 def _config(settings: Settings, app: str) -> uvicorn.Config:

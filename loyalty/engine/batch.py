@@ -6,13 +6,15 @@ poisoned item spoils no other; a lost connection leaves the outcome unknown, and
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
 import asyncpg
 import structlog
 
+from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer
 from loyalty.engine.context import Context
@@ -41,6 +43,8 @@ log = structlog.get_logger()
 RETRY_AFTER_SECONDS = 1
 SETTLE_SECONDS = 20.0
 """How long an unknown outcome is asked for again before the client is told to."""
+SILENT_SECONDS = 8.0
+"""How long a connection may say nothing in a transaction before it is cut: longer than a lock is waited for."""
 ATTEMPTS = 50
 """How often a batch that met a conflict is decided again."""
 
@@ -112,7 +116,7 @@ async def _run(items: list[Item], engine: Access) -> None:
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + SETTLE_SECONDS
     pause = 0.02
-    failed = 0
+    failed, kept_waiting = 0, False
     while failed < ATTEMPTS and (todo := [item for item in items if item.outcome is None]):
         try:
             await _attempt(engine, todo)  # gives at least the first of them its outcome
@@ -124,8 +128,10 @@ async def _run(items: list[Item], engine: Access) -> None:
                 for item in todo:
                     await _run([item], engine)
             elif what is _Then.BUSY:
+                # The first time only those are sent away whose accounts somebody holds: the others waited for these.
+                all_of_them, kept_waiting = kept_waiting or len(todo) == 1, True
                 _set(
-                    todo,
+                    todo if all_of_them else await _held(engine, todo),
                     Overloaded(
                         "Others are busy with this account. Try again.", retry_after=RETRY_AFTER_SECONDS
                     ),
@@ -154,6 +160,23 @@ async def _run(items: list[Item], engine: Access) -> None:
             retry_after=RETRY_AFTER_SECONDS,
         ),
     )
+
+
+async def _held(engine: Access, items: Sequence[Item]) -> list[Item]:
+    """Those items whose accounts somebody else has locked; all of them if that cannot be told."""
+    accounts: dict[int, set[int]] = defaultdict(set)
+    for item in items:
+        if item.where is not None:
+            accounts[item.where[0]].add(item.where[1])
+    free: set[Where] = set()
+    try:
+        async with engine.pool.acquire() as connection:
+            for shard, wanted in accounts.items():
+                rows = await connection.fetch(query("free_accounts"), shard, list(wanted))
+                free |= {(shard, row["account"]) for row in rows}
+    except (*LOST, asyncpg.PostgresError):
+        return list(items)
+    return [item for item in items if item.where is not None and item.where not in free]
 
 
 class _Then(Enum):
@@ -196,18 +219,25 @@ def _fail(items: Sequence[Item], error: Exception) -> None:
 
 async def _attempt(engine: Access, items: list[Item]) -> None:
     async with engine.pool.acquire() as connection:
-        # A network that swallows what is sent says nothing for ever: cut, the outcome can be asked for.
-        silence = asyncio.get_running_loop().call_later(SETTLE_SECONDS, connection.terminate)
-        try:
+        with _cut_when_silent(connection):
             todo = await resolve(engine, connection, items)
-            by_shard: dict[int, list[Item]] = defaultdict(list)
-            for item in todo:
-                assert item.where is not None
-                by_shard[item.where[0]].append(item)
-            for shard in sorted(by_shard):
+        by_shard: dict[int, list[Item]] = defaultdict(list)
+        for item in todo:
+            assert item.where is not None
+            by_shard[item.where[0]].append(item)
+        for shard in sorted(by_shard):
+            with _cut_when_silent(connection):
                 await _run_shard(engine, connection, shard, by_shard[shard])
-        finally:
-            silence.cancel()
+
+
+@contextmanager
+def _cut_when_silent(connection: asyncpg.Connection) -> Iterator[None]:
+    """A network that swallows what is sent says nothing for ever: cut, the outcome can be asked for."""
+    silence = asyncio.get_running_loop().call_later(SILENT_SECONDS, connection.terminate)
+    try:
+        yield
+    finally:
+        silence.cancel()
 
 
 async def resolve(engine: Access, connection: asyncpg.Connection, items: list[Item]) -> list[Item]:

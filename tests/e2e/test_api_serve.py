@@ -99,6 +99,18 @@ async def test_the_log_has_one_line_a_request_and_no_personal_data(database_url:
     assert ADMIN_KEY not in log
 
 
+async def test_a_database_that_may_lose_what_was_acknowledged_is_warned_of(database_url: str) -> None:
+    owner = await asyncpg.connect(database_url)
+    name = await owner.fetchval("select current_database()")
+    for setting, warned in (("off", True), ("on", False)):
+        await owner.execute(f'alter database "{name}" set synchronous_commit = {setting}')
+        async with process(database_url) as (server, _):
+            server.terminate()
+            _, errors = await server.communicate()
+        assert ("synchronous_commit = off" in errors.decode()) == warned
+    await owner.close()
+
+
 @pytest.mark.slow
 async def test_several_workers_serve_one_port_and_share_their_figures(database_url: str) -> None:
     async with process(database_url, workers="2") as (_, url), Face(url) as client:

@@ -60,6 +60,43 @@ async def test_a_neighbour_that_waits_in_vain_takes_no_recorded_answer_away(data
             await impatient.close()
 
 
+async def test_an_account_that_is_held_keeps_no_neighbour_from_its_answer(database_url: str) -> None:
+    async with open_ledger(database_url, program(), "ada", "bob", "cid") as ledger:
+        impatient = await _impatient(ledger)
+        owner = await connect_owner(database_url)
+        try:
+            async with owner.transaction():
+                await owner.execute("select from account where account = 2 for update")
+                outcomes = await impatient.submit_many(
+                    [purchase(1000, member=member) for member in ("ada", "bob", "cid", "bob", "ada")]
+                )
+            codes = [outcome.code if isinstance(outcome, LoyaltyError) else "ok" for outcome in outcomes]
+            assert codes == ["ok", "overloaded", "ok", "overloaded", "ok"]
+            assert await ledger.points("cid") == (10, 0, 0, 0)
+        finally:
+            await owner.close()
+            await impatient.close()
+
+
+async def test_an_id_that_somebody_holds_back_keeps_nobody_waiting_for_good(database_url: str) -> None:
+    """No account is held: a request of the same id is under way elsewhere, and stays so."""
+    async with open_ledger(database_url, program(), "ada", "bob") as ledger:
+        impatient = await _impatient(ledger)
+        owner = await connect_owner(database_url)
+        try:
+            await owner.execute(
+                "begin; insert into posting (shard, account, number, kind, id, occurred_at, recorded_at,"
+                " program_version, fingerprint, hash)"
+                " values (0, 99, 1, 'purchase', 'p', now(), now(), 1, '', sha256(''))"
+            )
+            async with asyncio.timeout(5):
+                outcomes = await impatient.submit_many([purchase(1000, id="p"), purchase(1000, member="bob")])
+            assert all(isinstance(outcome, Overloaded) for outcome in outcomes)
+        finally:
+            await owner.close()
+            await impatient.close()
+
+
 async def _impatient(ledger: Ledger) -> Engine:
     engine = await Engine.open(ledger.url, VAULT, pool_size=1)
 
