@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, License, SecurityScheme, Tag
 
 from loyalty.api import (
     accounts,
+    acts,
     backtests,
     batch,
     events,
@@ -19,6 +20,7 @@ from loyalty.api import (
     jobs,
     keys,
     members,
+    privacy,
     program,
     purchases,
     redemptions,
@@ -47,6 +49,7 @@ GC_THRESHOLD = 50_000
 
 _RESOURCES = (
     members,
+    privacy,
     purchases,
     batch,
     returns,
@@ -58,6 +61,7 @@ _RESOURCES = (
     backtests,
     reports,
     keys,
+    acts,
     health,
 )
 _DESCRIPTION = """Points, tiers and redemptions of a retailer's loyalty program.
@@ -116,7 +120,7 @@ def _openapi() -> OpenAPIConfig:
     bearer = SecurityScheme(
         type="http",
         scheme="bearer",
-        description="An API key: `loyalty keys create --role pos --name till-3`.",
+        description="An API key: `loyalty keys create --role pos --name till-3`; or a member's token.",
     )
     tags = (
         "Members", "Points", "Purchases", "Returns", "Redemptions", "Program", "Jobs", "Reports", "Keys", "Health",

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from loyalty.api import examples
-from loyalty.api.auth import STAFF, caller
+from loyalty.api.auth import STAFF, caller, own_store
 from loyalty.api.contract import REF, call
 from loyalty.api.problems import Problem, as_error, decode_error, problem
 from loyalty.api.reading import MAX_BATCH_BODY, Call, context, decode, media_type, read_body
@@ -125,6 +125,7 @@ async def _record(request: Call, kind: bytes) -> Reply:
     raws = list(_split_lines(body)) if kind == NDJSON.encode() else decode(body, _raws, in_parts=True)
     if len(raws) > MAX_ITEMS:
         raise TooLarge(f"The batch holds {len(raws)} items; send at most {MAX_ITEMS} at once.")
+    who = caller(request)
     outcomes: list[Answer | LoyaltyError | None] = [None] * len(raws)
     ids: list[str | None] = [None] * len(raws)
     places: list[int] = []
@@ -136,6 +137,8 @@ async def _record(request: Call, kind: bytes) -> Reply:
             item = _read_item(raw)
             ids[index] = item.purchase_id if isinstance(item, Purchase) else item.return_id
             validate(item)
+            if isinstance(item, Purchase):
+                own_store(who, item.store)
         except LoyaltyError as error:
             outcomes[index] = error
             ids[index] = ids[index] or _id_of(raw)

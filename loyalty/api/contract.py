@@ -81,6 +81,8 @@ def call(
         listed: whether the OpenAPI document shows it.
         mentions: types that the schemas of body and answers refer to by name only.
     """
+    if roles is not None and "member" in roles and "{member:str}" not in path:
+        raise ValueError(f"{path} is open to members, but does not say whose data it reads")
     contract = Contract(
         roles=roles,
         body=body,

@@ -11,14 +11,16 @@ from loyalty.api.reply import Reply, reply
 from loyalty.errors import FieldError, InvalidRequest, NotFound
 from loyalty.keys import Key, Role
 from loyalty.members.text import check_text
-from loyalty.types import Text
+from loyalty.types import Instant, Text
 
 
 class NewKey(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a key is made for."""
+    """What a key is made for. With `store` it records and quotes purchases of that store alone (pos and eshop)."""
 
     role: Role
     name: Text
+    store: Text | None = None
+    expires_at: Instant | None = None
 
 
 class MadeKey(Key, frozen=True, kw_only=True):
@@ -40,7 +42,7 @@ _new_key = msgspec.json.Decoder(NewKey)
     roles=ADMIN,
     tag="Keys",
     body=NewKey,
-    example=NewKey("pos", "till 3, store 17"),
+    example=NewKey("pos", "till 3", store="17"),
     answers={201: MadeKey},
 )
 async def create_key(request: Call) -> Reply:
@@ -48,10 +50,14 @@ async def create_key(request: Call) -> Reply:
     wanted = await read_json(request, _new_key)
     errors: list[FieldError] = []
     check_text("name", wanted.name, errors)
+    check_text("store", wanted.store, errors)
+    errors += keys.key_errors(wanted.role, wanted.store, wanted.expires_at)
     if errors:
-        raise InvalidRequest(f"name: {errors[0].message}", errors=errors)
+        raise InvalidRequest(f"{errors[0].path}: {errors[0].message}", errors=errors)
     held = context(request)
-    key, secret = await keys.create_key(held.engine.pool, wanted.role, wanted.name)
+    key, secret = await keys.create_key(
+        held.engine.pool, wanted.role, wanted.name, wanted.store, wanted.expires_at
+    )
     await held.keys.refresh()
     return reply(MadeKey(**msgspec.structs.asdict(key), key=secret), 201)
 

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from loyalty.api import examples
-from loyalty.api.auth import SHOPS, STAFF
+from loyalty.api.auth import SHOPS, STAFF, caller, own_store
 from loyalty.api.contract import call
 from loyalty.api.reading import Call, context, id_in_path, read_json, read_query
 from loyalty.api.reply import Reply, created, reply
@@ -64,6 +64,7 @@ async def record_purchase(request: Call) -> Reply:
     """
     purchase = await read_json(request, _purchase)
     validate(purchase)
+    own_store(caller(request), purchase.store)
     return created(await context(request).engine.submit(purchase))
 
 
@@ -144,6 +145,7 @@ async def quote_purchase(request: Call) -> Reply:
     """
     purchase = await read_json(request, _purchase)
     validate(purchase)
+    own_store(caller(request), purchase.store)
     return reply(await context(request).engine.quote(purchase))
 
 

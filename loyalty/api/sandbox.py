@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import Struct
 
+from loyalty import acts
 from loyalty.api.auth import ADMIN
 from loyalty.api.contract import call
 from loyalty.api.reading import Call, context, read_json
@@ -43,6 +44,8 @@ async def set_clock(request: Call) -> Reply:
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(query("clock_lock"))
         now = await connection.fetchval(query("clock_set"), wanted.now)
+        if now is not None:
+            await acts.note(connection, "clock.set", wanted.now.isoformat())
     if now is None:
         raise ClockNotForward("Points were posted already; from then on the clock only goes forward.")
     return reply(Clock(now))

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 import click
 
 from loyalty.cli.session import DONE, FAILED, run, tell
+from loyalty.cli.times import instant
 from loyalty.db.connect import open_pool
-from loyalty.keys import ROLES, Role, create_key, list_keys, revoke_key
+from loyalty.keys import ROLES, Key, Role, create_key, key_errors, list_keys, revoke_key
 
 if TYPE_CHECKING:
     import asyncpg
@@ -22,12 +24,16 @@ def keys() -> None:
 @keys.command()
 @click.option("--role", type=click.Choice(ROLES), required=True, help="What the key may do.")
 @click.option("--name", required=True, help="Whose key it is, for the list.")
-def create(role: str, name: str) -> None:
+@click.option("--store", help="The only store whose purchases it records (pos and eshop).")
+@click.option("--expires-at", type=instant, metavar="TIME", help="When it ends; default: never.")
+def create(role: str, name: str, store: str | None, expires_at: datetime | None) -> None:
     """Make a key and print it, alone and this once: it is kept nowhere."""
+    if errors := key_errors(cast("Role", role), store, expires_at):
+        raise click.UsageError(f"{errors[0].path} {errors[0].message}")
 
     async def work(url: str) -> int:
         async with _pool(url) as pool:
-            key, secret = await create_key(pool, cast("Role", role), name)
+            key, secret = await create_key(pool, cast("Role", role), name, store, expires_at)
         tell(f"Key {key.key_id} for {name} ({role}). Keep it safe: it cannot be shown again.")
         click.echo(secret)
         return DONE
@@ -43,8 +49,9 @@ def list_() -> None:
         async with _pool(url) as pool:
             found = await list_keys(pool)
         for key in found:
-            state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M}Z" if key.revoked_at else "valid"
-            click.echo(f"{key.key_id}  {key.role:<5}  {key.created_at:%Y-%m-%d %H:%M}Z  {state}  {key.name}")
+            store = f", store {key.store}" if key.store else ""
+            made = f"{key.created_at:%Y-%m-%d %H:%M}Z"
+            click.echo(f"{key.key_id}  {key.role:<5}  {made}  {_state(key)}  {key.name}{store}")
         if not found:
             tell("There is no key yet: loyalty keys create --role pos --name 'till 1'")
         return DONE
@@ -65,6 +72,15 @@ def revoke(key_id: str) -> None:
         return FAILED
 
     run(work)
+
+
+def _state(key: Key) -> str:
+    if key.revoked_at:
+        return f"revoked {key.revoked_at:%Y-%m-%d %H:%M}Z"
+    if key.expires_at:
+        over = key.expires_at <= datetime.now(UTC)
+        return f"{'ended' if over else 'valid until'} {key.expires_at:%Y-%m-%d %H:%M}Z"
+    return "valid"
 
 
 @asynccontextmanager

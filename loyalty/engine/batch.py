@@ -14,6 +14,8 @@ from enum import Enum, auto
 import asyncpg
 import structlog
 
+from loyalty import acts
+from loyalty.acts import Actor
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer
@@ -36,7 +38,7 @@ from loyalty.ledger import store
 from loyalty.ledger.store import Recorded, RequestKey, Where
 from loyalty.members.directory import where_are
 from loyalty.members.identity import Name, parse_reference
-from loyalty.types import Purchase, Request
+from loyalty.types import Adjustment, Purchase, Request
 
 log = structlog.get_logger()
 
@@ -81,6 +83,7 @@ class Item:
     """One request on its way through."""
 
     request: Request
+    actor: Actor | None = None
     address: Addressed = field(init=False)
     name: Name | None = None
     normal: Request = field(init=False)
@@ -319,8 +322,22 @@ async def _run_shard(engine: Access, connection: asyncpg.Connection, shard: int,
             await store.post(
                 connection, shard, heads, context.journal, context.counter_rows(), context.budget_rows()
             )
+        await _note_acts(connection, items, outcomes)
     for item, outcome in zip(items, outcomes, strict=True):
         item.outcome = outcome
+
+
+async def _note_acts(
+    connection: asyncpg.Connection, items: list[Item], outcomes: list[Answer | LoyaltyError]
+) -> None:
+    """Writes down who adjusted points by hand."""
+    for item, outcome in zip(items, outcomes, strict=True):
+        request = item.request
+        if item.actor is None or not isinstance(request, Adjustment) or not isinstance(outcome, Answer):
+            continue
+        if not outcome.replayed:
+            points = request.points
+            await acts.note(connection, "points.adjusted", request.adjustment_id, item.actor, points=points)
 
 
 async def decide_items(

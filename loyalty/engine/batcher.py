@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
+from loyalty.acts import Actor
 from loyalty.engine.answers import Answer
 from loyalty.engine.batch import RETRY_AFTER_SECONDS, Item
 from loyalty.errors import LoyaltyError, Overloaded
@@ -30,14 +31,17 @@ class Batcher:
         """Requests that have not been taken into a batch yet."""
         return len(self._queue)
 
-    async def submit(self, request: Request) -> Answer:
-        """Waits for the request's answer. A caller that goes away does not stop what is under way."""
+    async def submit(self, request: Request, actor: Actor | None = None) -> Answer:
+        """Waits for the request's answer. A caller that goes away does not stop what is under way.
+
+        actor: who is written down as having done it, if it is an administrative act.
+        """
         if len(self._queue) >= QUEUE:
             raise Overloaded(
                 "Too many requests wait for the ledger. Try again.", retry_after=RETRY_AFTER_SECONDS
             )
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue.append((Item(request), future))
+        self._queue.append((Item(request, actor), future))
         self._start()
         return await asyncio.shield(future)
 

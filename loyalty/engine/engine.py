@@ -8,8 +8,10 @@ from typing import Literal
 import asyncpg
 from msgspec import Struct
 
+from loyalty.acts import acting
 from loyalty.db.connect import open_pool
-from loyalty.engine import erase, expire, explain, liability, merge, quote, reads, review, timeouts
+from loyalty.db.sql import query
+from loyalty.engine import erase, expire, explain, export, liability, merge, quote, reads, review, timeouts
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer
 from loyalty.engine.batch import Item, run_batch
@@ -18,9 +20,10 @@ from loyalty.engine.past_due import Counts, Progress
 from loyalty.engine.programs import Programs, ProgramVersion, ensure_program, load_programs, put_program
 from loyalty.errors import Internal, LoyaltyError
 from loyalty.ledger import store
-from loyalty.members.vault import Vault
+from loyalty.members.identity import parse_reference
+from loyalty.members.vault import SealingKey, Vault
 from loyalty.rules.words import Audience
-from loyalty.types import Purchase, Request, Return
+from loyalty.types import Adjustment, Purchase, Request, Return
 
 UPLOAD_CHUNK = 250
 """Requests of an upload that are posted together."""
@@ -56,7 +59,8 @@ class Engine(Access):
 
     async def submit(self, request: Request) -> Answer:
         """Posts one request, together with its neighbours. Raises LoyaltyError if it is refused."""
-        return await self.batcher.submit(request)
+        actor = acting.get() if isinstance(request, Adjustment) else None
+        return await self.batcher.submit(request, actor)
 
     async def submit_many(self, requests: Sequence[Request]) -> list[Answer | LoyaltyError]:
         """Posts many requests in order, each whole or not at all; refused ones come back as errors in their places."""
@@ -169,6 +173,19 @@ class Engine(Access):
     async def merge(self, member: str, into: str) -> str:
         """Merges a member into another; returns the member_id that stays."""
         return await merge.merge(self, member, into)
+
+    async def token_for(self, member: str) -> tuple[str, SealingKey]:
+        """Whose data a token for `member` opens, by member_id, and the key that seals it. Raises UnknownMember."""
+        name = parse_reference(member)
+        async with self.pool.acquire() as connection:
+            _, account = await reads.where_is(self, connection, member)
+            row = await connection.fetchrow(query("token_for"), account)
+        # The id that was merged away goes on to be that member's: paths take it too.
+        return name.value if name.scheme == "id" else row["member_id"], self.vault.key(row["secret_id"])
+
+    async def export(self, member: str) -> Struct:
+        """Everything that is recorded of a member, as one value."""
+        return await export.export(self, member)
 
     async def erase(self, member: str) -> int:
         """Forgets a member; returns the points forfeited."""

@@ -3,6 +3,7 @@
 The ledger stays whole: the account's rows remain, under a number that leads to nobody.
 """
 
+from loyalty import acts
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.engine.answers import RedemptionAnswer, encode
@@ -31,6 +32,8 @@ async def erase(engine: Access, member: str) -> int:
         forfeited = give_up(context, book)
         await store.post(connection, shard, [book.head_row()], context.journal, [], [])
         await connection.execute(query("forget"), shard, account)
+        await connection.execute(query("forget_consents"), shard, account)
+        await acts.note(connection, "member.erased", book.head.member_id)
     return forfeited
 
 

@@ -119,6 +119,10 @@ def return_facts(text: str) -> ReturnFacts:
     return _return.decode(text)
 
 
+def unlinked_return_facts(text: str) -> UnlinkedReturnFacts:
+    return _unlinked.decode(text)
+
+
 def redemption_facts(text: str) -> RedemptionFacts:
     return _redemption.decode(text)
 
@@ -138,6 +142,7 @@ def merge_facts(text: str) -> MergeFacts:
 _purchase = msgspec.json.Decoder(PurchaseFacts)
 _engagement = msgspec.json.Decoder(EngagementFacts)
 _return = msgspec.json.Decoder(ReturnFacts)
+_unlinked = msgspec.json.Decoder(UnlinkedReturnFacts)
 _redemption = msgspec.json.Decoder(RedemptionFacts)
 _end = msgspec.json.Decoder(EndFacts)
 _reversal = msgspec.json.Decoder(ReversalFacts)

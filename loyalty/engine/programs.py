@@ -8,6 +8,7 @@ import msgspec
 from asyncpg import Connection
 from msgspec import Struct
 
+from loyalty import acts
 from loyalty.calendar import END_OF_TIME, Calendar, calendar_of
 from loyalty.db.sql import query
 from loyalty.errors import FieldError, InvalidRequest
@@ -172,6 +173,7 @@ async def put_program(
             " values ($1, $2, $3, $4, $5, $6, $7)",
             version, effective_from, source, format, author, note, now,
         )  # fmt: skip
+        await acts.note(connection, "program.put", str(version), effective_from=effective_from)
     return compiled(version, effective_from, source, format, author, note, now)
 
 

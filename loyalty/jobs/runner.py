@@ -12,6 +12,7 @@ import asyncpg
 import msgspec
 import structlog
 
+from loyalty import acts
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.errors import Overloaded
@@ -62,6 +63,9 @@ class JobRunner:
                 if row["request"] != asked:
                     raise Busy
                 if row["made"]:
+                    await acts.note(
+                        self._engine.pool, "job.started", row["job_id"], kind=kind, dry_run=dry_run
+                    )
                     self._begin(row["job_id"], kind, work)
                 return str(row["job_id"])
         # The one under way was made after our statement began, three times over.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import UNSET
 
+from loyalty import acts
 from loyalty.db.sql import query
 from loyalty.errors import FieldError, InvalidRequest, MemberExists, UnknownMember
 from loyalty.members.answers import MemberAnswer
@@ -133,7 +134,10 @@ async def change(
                 key.seal(wanted.birthday.isoformat()) if wanted.birthday else None,
             )
         if wanted.status is not UNSET:
-            await connection.execute(query("member_change_status"), shard, account, wanted.status)
+            changed = await connection.execute(query("member_change_status"), shard, account, wanted.status)
+            if changed != "UPDATE 0":
+                what: acts.What = "member.blocked" if wanted.status == "blocked" else "member.unblocked"
+                await acts.note(connection, what, locked["member_id"])
         return str(locked["member_id"])
 
 

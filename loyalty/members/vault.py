@@ -32,6 +32,7 @@ class SealingKey:
     def __init__(self, secret: bytes) -> None:
         self.id = _derived(secret, b"id", ID_BYTES)
         self._cipher = AESGCM(_derived(secret, b"seal", 32))
+        self._tokens = AESGCM(_derived(secret, b"token", 32))
         self._hash_key = _derived(secret, b"hash", 32)
 
     def seal(self, text: str) -> bytes:
@@ -39,16 +40,29 @@ class SealingKey:
         return self.seal_bytes(text.encode())
 
     def seal_bytes(self, content: bytes) -> bytes:
-        nonce = secrets.token_bytes(_NONCE_BYTES)
-        return self.id + nonce + self._cipher.encrypt(nonce, content, self.id)
+        return self._sealed(self._cipher, content)
+
+    def seal_token(self, content: bytes) -> bytes:
+        """As `seal_bytes`, for what leaves the house: nothing else that was ever sealed passes for it."""
+        return self._sealed(self._tokens, content)
 
     def unseal(self, sealed: bytes) -> bytes | None:
         """What was sealed with this secret; None if it was tampered with."""
+        return self._unsealed(self._cipher, sealed)
+
+    def unseal_token(self, sealed: bytes) -> bytes | None:
+        """What `seal_token` sealed; None if that was not it."""
+        return self._unsealed(self._tokens, sealed)
+
+    def _sealed(self, cipher: AESGCM, content: bytes) -> bytes:
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return self.id + nonce + cipher.encrypt(nonce, content, self.id)
+
+    def _unsealed(self, cipher: AESGCM, sealed: bytes) -> bytes | None:
+        nonce, rest = sealed[ID_BYTES : ID_BYTES + _NONCE_BYTES], sealed[ID_BYTES + _NONCE_BYTES :]
         try:
-            return self._cipher.decrypt(
-                sealed[ID_BYTES : ID_BYTES + _NONCE_BYTES], sealed[ID_BYTES + _NONCE_BYTES :], self.id
-            )
-        except InvalidTag:
+            return cipher.decrypt(nonce, rest, self.id)
+        except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce and a tag
             return None
 
     def stored(self, name: Name) -> str:
@@ -103,6 +117,11 @@ class Vault:
         if content is None:
             raise ValueError("a sealed value was changed since it was sealed")
         return content
+
+    def open_token(self, sealed: bytes) -> bytes | None:
+        """What a token says; None if no secret of ours sealed it."""
+        key = self._keys.get(sealed[:ID_BYTES])
+        return None if key is None else key.unseal_token(sealed)
 
     def open_date(self, sealed: bytes) -> date:
         return date.fromisoformat(self.open(sealed))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.face import Face, code, face, serving
 
-STAFF, SHOPS, ALL, OPS, ADMIN = "pos eshop ops", "pos eshop", "pos eshop ops", "ops", ""
+STAFF, SHOPS, ALL, OPS, ADMIN = "pos eshop ops", "pos eshop", "pos eshop ops member", "ops", ""
 TABLE = [
     ("POST", "/v1/members", STAFF),
     ("GET", "/v1/members/m", STAFF),
@@ -37,6 +37,10 @@ TABLE = [
     ("POST", "/v1/members/m/adjustments", OPS),
     ("POST", "/v1/members/m/events", STAFF),
     ("GET", "/v1/events/e/explain", STAFF),
+    ("POST", "/v1/members/m/tokens", "eshop"),
+    ("GET", "/v1/members/m/consents", ALL),
+    ("PUT", "/v1/members/m/consents", STAFF),
+    ("GET", "/v1/members/m/export", "ops member"),
     ("GET", "/v1/program", OPS),
     ("PUT", "/v1/program", OPS),
     ("POST", "/v1/program/check", OPS),
@@ -53,6 +57,7 @@ TABLE = [
     ("GET", "/v1/keys", ADMIN),
     ("POST", "/v1/keys", ADMIN),
     ("DELETE", "/v1/keys/k", ADMIN),
+    ("GET", "/v1/acts", ADMIN),
     ("PUT", "/v1/sandbox/clock", ADMIN),
 ]
 OPEN = ["/health/live", "/health/ready", "/metrics", "/schema", "/schema/openapi.json"]
@@ -73,6 +78,20 @@ async def test_every_role_may_call_what_the_table_says_and_nothing_else(shop: Fa
                 wanted = role == "admin" or role in allowed.split()
                 assert (status != 403) == wanted, (role, method, path, status)
                 assert status not in (401, 405, 500), (role, method, path, status)
+
+
+async def test_a_members_token_may_call_what_the_table_says_and_only_about_that_member(shop: Face) -> None:
+    for member in ("m", "other"):
+        await shop.member(member_id=member)
+    token = (await shop.post("/v1/members/m/tokens")).json()["token"]
+    async with Face(shop.url, token) as client:
+        for method, path, allowed in TABLE:
+            status = (await client.request(method, path)).status_code
+            assert status == (200 if "member" in allowed.split() else 403), (method, path, status)
+            for other in ("other", "nobody"):
+                others = path.replace("/members/m", f"/members/{other}")
+                if others != path:
+                    assert code(await client.request(method, others), 403) == "forbidden", (method, others)
 
 
 async def test_the_table_holds_every_call_that_is_served(shop: Face) -> None:
