@@ -35,6 +35,7 @@ from loyalty.errors import (
     UnknownRedemption,
 )
 from loyalty.ledger import store
+from loyalty.ledger.state import Head
 from loyalty.ledger.store import Recorded, RequestKey, Where
 from loyalty.members.directory import where_are
 from loyalty.members.identity import Name, parse_reference
@@ -72,6 +73,10 @@ UNABLE = (
 BUDGET_SPENT = "LY003"
 """Raised by post(): a budget no longer holds what was decided."""
 CONFLICT = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+
+class Moved(Exception):
+    """A member was merged or erased while the batch waited for the account: who is meant must be asked again."""
 
 
 class Poisoned(Exception):
@@ -194,6 +199,8 @@ class _Then(Enum):
 
 
 def _meaning(error: Exception, items: int) -> _Then:
+    if isinstance(error, Moved):
+        return _Then.AGAIN
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate == BUDGET_SPENT:
         return _Then.AGAIN
     # asyncpg reports a value that it cannot encode as an InterfaceError too, and as a ValueError.
@@ -354,10 +361,17 @@ async def decide_items(
     keys = list({key for item in items for key in _keys(item)})
     requests = [item.normal for item in items]
     context, found = await load_context(engine, connection, shard, accounts, keys, requests, owners)
+    if any(_moved(context.books[account].head, item) for account, item in zip(owners, items, strict=True)):
+        raise Moved
     for book in context.books.values():
         if book.head.due_at is not None and book.head.due_at <= book.recorded_at:
             post_due(context, book, book.recorded_at)
     return context, [_outcome(context, found, item) for item in items]
+
+
+def _moved(head: Head, item: Item) -> bool:
+    """Whether the account is no longer the one that the item means. An erased one still takes goods back."""
+    return head.status == "merged" or (head.status == "erased" and item.name is not None)
 
 
 def _outcome(context: Context, found: dict[RequestKey, Recorded], item: Item) -> Answer | LoyaltyError:

@@ -5,11 +5,14 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from loyalty.engine.engine import Engine
 from loyalty.errors import HoldEnded, InsufficientPoints, LoyaltyError
 from loyalty.types import Capture, PurchaseRedemption, Release, Request, Reversal
 from tests.builders import (
     START,
+    Ledger,
     adjust,
     expiry,
     goods_back,
@@ -155,6 +158,49 @@ limit = { budget_points = 95, per_member = 2 }
         assert sum(points * times for points, times in earned.items()) == 95
         assert await ledger.value("select sum(points)::int from budget") == 95
         assert await ledger.value("select max(times) from counter where not isfinite(day)") <= 2
+
+
+@pytest.mark.parametrize("how", ["merged", "erased"])
+async def test_a_purchase_that_waits_while_its_member_goes_follows_him(database_url: str, how: str) -> None:
+    """The name was looked up before; who is meant is asked again once the account is locked."""
+    async with open_ledger(database_url, program(), "ada", "bob") as ledger:
+        await ledger.do(purchase(1000))
+        before = await ledger.available("bob")
+        async with ledger.engine.pool.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            await connection.execute("select 1 from account for no key update")
+            engine = ledger.engine
+            going = asyncio.create_task(
+                engine.merge("ada", "bob") if how == "merged" else engine.erase("ada")
+            )
+            await _waiting(ledger, 1)
+            buying = asyncio.create_task(meet([engine], [purchase(1000)]))
+            await _waiting(ledger, 2)
+            await transaction.rollback()
+        await going
+        (outcome,) = await buying
+        if how == "merged":
+            assert await ledger.available("bob") == before + 10 + outcome.points_earned
+        else:
+            assert codes([outcome]) == {"unknown-member": 1}
+        gone = await ledger.value("select number from account where status in ('merged', 'erased')")
+        assert gone == await ledger.value(
+            "select max(number) from posting where kind in ('merge', 'erasure')"
+        )
+
+
+async def _waiting(ledger: Ledger, count: int) -> None:
+    """Until so many wait for a lock in this database."""
+    for _ in range(500):
+        waiting = await ledger.value(
+            "select count(*) from pg_locks join pg_stat_activity using (pid)"
+            " where not granted and datname = current_database()"
+        )
+        if waiting >= count:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("nobody waits")
 
 
 async def test_two_expiry_batches_and_a_review_beside_traffic_post_everything_once(database_url: str) -> None:
