@@ -54,9 +54,6 @@ async def load_context(
     tiers = may_change_tier(context, requests, owners)
     if tiers:
         await load_tiers(context, connection, shard, tiers)
-    if engine.programs_known.limited():
-        for row in await connection.fetch(query("budgets"), shard):
-            context.budgets[row["rule"]] = row["points"]
     if any(version.needs.birthday for version in engine.programs_known.all):
         for row in await connection.fetch(query("birthdays"), list(accounts)):
             context.birthdays[row["account"]] = engine.vault.open_date(row["birthday"])
@@ -77,6 +74,7 @@ def make_context(programs: Programs, locked: Locked) -> Context:
         )
         for row in locked.counters.get(account, ()):
             context.counted[row.account, row.rule, row.day] = (row.times, row.points)
+    context.budgets |= locked.budgets
     return context
 
 

@@ -38,6 +38,7 @@ class Locked:
     lots: dict[int, list[OpenLot]]
     holds: dict[int, list[Hold]]
     counters: dict[int, list[CounterRow]]
+    budgets: dict[str, int]
     found: dict[RequestKey, Recorded]
 
 
@@ -124,6 +125,7 @@ async def lock_accounts(
         lots=lots,
         holds=holds,
         counters=counted,
+        budgets={budget["rule"]: budget["points"] for budget in row["budgets"] or ()},
         found={
             (found["kind"], found["id"]): Recorded(
                 shard, found["account"], found["fingerprint"], found["answer"]
@@ -136,7 +138,7 @@ async def lock_accounts(
 async def read_accounts(connection: Connection, shard: int, accounts: Sequence[int]) -> Locked:
     """Accounts as they stand, with all open lots and holds, of one snapshot and without a lock."""
     rows = await connection.fetch("select * from read_accounts($1, $2)", shard, accounts)
-    locked = Locked(await ledger_now(connection) if not rows else rows[0]["now"], 0, {}, {}, {}, {}, {})
+    locked = Locked(await ledger_now(connection) if not rows else rows[0]["now"], 0, {}, {}, {}, {}, {}, {})
     for row in rows:
         head = Head(*row["head"])
         locked.program_version = row["program_version"] or 0

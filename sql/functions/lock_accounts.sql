@@ -2,11 +2,12 @@
 -- p_loaded: the accounts whose open lots and holds are all wanted; they come anyway where something is due or pending, and
 -- where a first activity may end points.
 -- p_kinds, p_ids: requests whose rows, if any, come back, read under the lock.
-drop function if exists lock_accounts(smallint, bigint[], boolean[], posting_kind[], text[], boolean);
+drop function if exists lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean);
 create or replace function lock_accounts(
     p_shard smallint, p_accounts bigint[], p_loaded bigint[], p_kinds posting_kind[], p_ids text[], p_counters boolean,
     out now timestamptz, out program_version integer, out heads locked_head[], out lots open_lot_row[],
-    out holds hold_row[], out hold_uses used_lot[], out counters counter_row[], out recorded found_request[]
+    out holds hold_row[], out hold_uses used_lot[], out counters counter_row[], out budgets budget_row[],
+    out recorded found_request[]
 ) language plpgsql volatile set search_path = loyalty, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
@@ -56,12 +57,15 @@ begin
     if p_counters then
         select array_agg(row(c.account, c.rule, c.day, c.times, c.points)::counter_row)
         into counters from counter c where c.shard = p_shard and c.account = any (p_accounts);
+
+        select array_agg(row(b.rule, b.points, null)::budget_row) into budgets from budget b where b.shard = p_shard;
     end if;
 
-    select array_agg(row(p.kind, p.id, p.account, p.number, p.fingerprint, p.answer)::found_request)
+    select array_agg(row(p.kind, p.id, coalesce(a.merged_into, p.account), p.number, p.fingerprint, p.answer)::found_request)
     into recorded
     from unnest(p_kinds, p_ids) as q (kind, id)
-    join posting p on p.shard = p_shard and p.kind = q.kind and p.id = q.id;
+    join posting p on p.shard = p_shard and p.kind = q.kind and p.id = q.id
+    join account a on a.shard = p_shard and a.account = p.account;
 end $$;
 revoke all on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean) from public;
 grant execute on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean) to loyalty_app;

@@ -1,1 +1,0 @@
-select rule, points from budget where shard = $1::smallint
