@@ -60,7 +60,7 @@ class Moves(Struct):
             if (used := self.used.get(purpose, 0)) != points:
                 yield "lot_use", f"{used} points of lots were used to {purpose}, but entries say {points}"
         forfeited = self.used.get("forfeit", 0)
-        if forfeited and kind != "return":
+        if forfeited and kind not in ("return", "reversal"):
             yield "lot_use", f"a posting of kind {kind} forfeits no points"
         clawed, back = self.used.get("clawback", 0), self.taken.get("clawback", 0)
         if clawed > back:

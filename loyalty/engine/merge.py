@@ -21,7 +21,6 @@ from loyalty.ledger.store import Where
 from loyalty.members.directory import where_are
 from loyalty.members.identity import parse_reference
 from loyalty.tiers.assess import merged
-from loyalty.tiers.model import Standing
 
 
 async def merge(engine: Access, member: str, into: str) -> str:
@@ -115,11 +114,8 @@ def move_estate(old: Book, taking: Context, new: Book, at: datetime) -> None:
 
     new.begin("merge", None, old.head.member_id, at, version.version)
     held = new.take_all(estate)
-    change = merged(version.program, stays, comes, at)
-    if Standing(
-        change.tier, change.since, change.valid_until, change.verdict_at, change.ground_at
-    ) != Standing(stays.tier, stays.since, stays.valid_until, stays.verdict_at, stays.ground_at):
-        apply_change(taking, version, new, change)
+    # Also where the tier stays: it was decided on, and what comes with the merge revives nothing before it.
+    apply_change(taking, version, new, merged(version.program, stays, comes, at))
     new.close(facts=to_text(MergeFacts("in", estate.points, active_at=old.head.active_at)))
     for hold, lots in held:
         new.begin("merge", None, hold.redemption_id, at, version.version)

@@ -94,6 +94,7 @@ async def books_at(
         ]
         found = by_account.get(account)
         head.number = last.get(account, 0)
+        head.lots = max((lot["lot"] for lot in lots[account]), default=0)
         head.balance = found["balance"] if found else 0
         head.held = sum(hold.points for hold in held)
         # Each posting moved entries = lots granted - lots used + held - debt, and so did all of them together.

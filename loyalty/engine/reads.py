@@ -38,7 +38,7 @@ from loyalty.engine.facts import (
 )
 from loyalty.engine.loading import load_tiers, make_context, verdict_due
 from loyalty.engine.past import book_at, instants
-from loyalty.engine.programs import load_programs
+from loyalty.engine.programs import BEGINNING, load_programs
 from loyalty.engine.standing import standing_of_head
 from loyalty.errors import FieldError, InvalidRequest, UnknownMember, UnknownPurchase, UnknownRedemption
 from loyalty.ledger import store
@@ -149,7 +149,7 @@ async def tier(engine: Access, member: str) -> TierStanding:
     needed = found.next
     return TierStanding(
         tier=standing.tier,
-        since=standing.since if book.head.tier is not None else enrolled_at,
+        since=enrolled_at if standing.since == BEGINNING else standing.since,
         valid_until=standing.valid_until,
         qualifying=QualifyingAnswer(found.spend_amount, found.visits, found.from_),
         next=NextTier(needed.tier, needed.spend_amount, needed.visits, needed.need) if needed else None,

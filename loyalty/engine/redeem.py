@@ -281,6 +281,9 @@ def reverse(context: Context, book: Book, request: Reversal, fingerprint: bytes)
     worth = amount * (already + wanted) // points - amount * already // points
     book.begin("reversal", request.reversal_id, request.redemption_id, at, version.version)
     book.restore(uses, wanted, skip, context.lives_given_back(book, at))
+    if book.head.status == "erased":
+        # Nobody stands behind the account who could spend them.
+        book.forfeit()
     answer = ReversalAnswer(
         request.redemption_id,
         book.head.member_id,

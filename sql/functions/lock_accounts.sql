@@ -61,6 +61,7 @@ begin
         select array_agg(row(b.rule, b.points, null)::budget_row) into budgets from budget b where b.shard = p_shard;
     end if;
 
+    -- Of an account that was merged, as of the one it went to.
     select array_agg(row(p.kind, p.id, coalesce(a.merged_into, p.account), p.number, p.fingerprint, p.answer)::found_request)
     into recorded
     from unnest(p_kinds, p_ids) as q (kind, id)

@@ -1,10 +1,23 @@
 """Defects that the simulation found, each in the smallest form that showed it."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from loyalty.errors import InvalidRequest
 from loyalty.types import Capture, PurchaseRedemption, Reversal, UnlinkedReturn
-from tests.builders import START, adjust, back, expiry, goods_back, hold, line, open_ledger, program, purchase
+from tests.builders import (
+    START,
+    adjust,
+    back,
+    expiry,
+    goods_back,
+    hold,
+    line,
+    open_ledger,
+    program,
+    purchase,
+    redeem,
+)
 
 
 async def test_an_unlinked_return_takes_points_in_the_order_of_spending(database_url: str) -> None:
@@ -117,3 +130,50 @@ async def test_given_back_is_what_was_used_last_also_where_idle_and_dated_points
         await ledger.do(hold(150, id="h"))  # the idle points die sooner: 100 of them, then 50 of the others
         await ledger.do(Capture("h", 100))
         assert await ledger.lots() == [(100, in_june)]
+
+
+async def test_the_past_keeps_a_lot_beside_what_a_hold_that_ended_gave_back(database_url: str) -> None:
+    """Worked out in memory, what came back took the number of the first lot, and its place."""
+    async with open_ledger(database_url, program(), "ada") as ledger:
+        await ledger.do(purchase(10000))
+        await ledger.do(hold(40, seconds=60))
+        await ledger.move_clock(timedelta(hours=2))
+        an_hour_ago = await ledger.engine.now() - timedelta(hours=1)
+        then: Any = await ledger.engine.balance("ada", as_of=an_hour_ago)
+        assert (then.balance, then.available, then.held, then.debt) == (100, 100, 0, 0)
+        owed: Any = await ledger.engine.liability(as_of=an_hour_ago)
+        assert (owed.outstanding, owed.proven) == (100, True)
+
+
+async def test_purchases_that_come_with_a_merge_revive_nothing_before_it(database_url: str) -> None:
+    """Where the tier stayed, the merge was not remembered as a decision: a late purchase promoted from before it."""
+    async with open_ledger(database_url, program(policy=""), "ada", "bob") as ledger:
+        await ledger.do(purchase(300000, START - timedelta(days=20)))
+        await ledger.do(purchase(300000, START - timedelta(days=20), member="bob"))
+        await ledger.engine.merge("bob", "ada")
+        merged_at = await ledger.engine.now()
+        await ledger.do(purchase(100, START - timedelta(days=10)))
+        standing = await ledger.standing()
+        assert standing.tier == "silver"
+        assert timedelta() <= merged_at - standing.since < timedelta(seconds=5)
+
+
+async def test_a_hold_that_came_with_a_merge_is_captured_by_a_purchase(database_url: str) -> None:
+    """Its id was taken for another member's."""
+    async with open_ledger(database_url, program(), "ada", "bob") as ledger:
+        await ledger.do(purchase(10000, member="bob"))
+        await ledger.do(hold(40, "bob", id="h"))
+        await ledger.engine.merge("bob", "ada")
+        receipt = await ledger.do(purchase(10000, pay=PurchaseRedemption("h", points=40)))
+        assert (receipt.points_redeemed, receipt.balance.held) == (40, 0)
+
+
+async def test_points_of_nobody_are_forfeited_when_a_redemption_is_reversed(database_url: str) -> None:
+    """What came back after an erasure stood in the books for ever, although nobody could spend it."""
+    async with open_ledger(database_url, program(), "ada") as ledger:
+        await ledger.do(purchase(10000))
+        await ledger.do(redeem(40, id="x"))
+        await ledger.engine.erase("ada")
+        assert (await ledger.do(Reversal("x", 40, "v"))).balance.balance == 0
+        owed: Any = await ledger.engine.liability()
+        assert (owed.outstanding, owed.redeemed, owed.adjusted) == (0, 0, -100)
