@@ -88,4 +88,18 @@ def _explain(found: list[Any]) -> list[Any]:
     return sorted((row for row in rows if row[2] != "0"), key=repr)
 
 
-READERS = {"lots": _lots, "expiring": _expiring, "holds": _holds, "explain": _explain}
+def _parts(found: list[Any]) -> list[Any]:
+    rows = [
+        (one.get("tier", one.get("month")), one["points"]) if isinstance(one, dict) else one for one in found
+    ]
+    return sorted((row for row in rows if row[1]), key=repr)
+
+
+READERS = {
+    "by_tier": _parts,
+    "by_expiry": _parts,
+    "lots": _lots,
+    "expiring": _expiring,
+    "holds": _holds,
+    "explain": _explain,
+}

@@ -29,13 +29,11 @@ class Databases:
     def of(self, name: str) -> str:
         return urlunsplit(urlsplit(self.url)._replace(path=f"/{name}"))
 
-    async def prepare(self, mutations: list[str] | None = None) -> None:
+    async def prepare(self) -> None:
         await self.execute(f'create database "{self.template}" template template0')
         await migrate(self.of(self.template))
         connection = await asyncpg.connect(self.of(self.template))
         await connection.execute(FROZEN)
-        for statement in mutations or []:
-            await connection.execute(statement)
         await connection.close()
 
     async def execute(self, *statements: str) -> None:
@@ -47,12 +45,16 @@ class Databases:
             await connection.close()
 
     @contextlib.asynccontextmanager
-    async def fresh(self) -> AsyncIterator[str]:
+    async def fresh(self, shards: int = 1) -> AsyncIterator[str]:
         name = f"simulation_{token_hex(6)}"
         await self.execute(
             f'create database "{name}" template "{self.template}"',
             f'alter database "{name}" set synchronous_commit = off',
         )
+        if shards > 1:
+            connection = await asyncpg.connect(self.of(name))
+            await connection.execute("update loyalty.setting set shards = $1", shards)
+            await connection.close()
         try:
             yield self.of(name)
         finally:

@@ -21,9 +21,10 @@ from loyalty.types import (
     UnlinkedReturn,
 )
 
+from .model_account import START_OF_TIME
 from .model_events import Engaging
-from .model_returns import Returning
-from .model_state import ANY, START_OF_TIME, Refused, numbered
+from .model_past import Remembering
+from .model_state import ANY, Answered, Refused, numbered
 
 __all__ = ["ANY", "START_OF_TIME", "Model", "Refused"]
 
@@ -31,16 +32,16 @@ __all__ = ["ANY", "START_OF_TIME", "Model", "Refused"]
 MEMBERS = (Purchase, UnlinkedReturn, Redemption, Adjustment, Engagement)
 
 
-class Model(Returning, Engaging):
+class Model(Remembering, Engaging):
     """Takes requests one after another and answers as the engine must."""
 
     def submit(self, request: Request) -> tuple[dict[str, Any], bool]:
         """The answer, and whether it was given before. Raises Refused."""
         key = self.key(request)
         if key is not None and key in self.answers:
-            then, answer = self.answers[key]
+            then = self.answers[key]
             if self.same(then, request):
-                return answer, True
+                return then.answer, True
             raise Refused("id-conflict")
         if isinstance(request, Purchase):
             answer = self.purchase(request)
@@ -63,7 +64,8 @@ class Model(Returning, Engaging):
         else:
             raise TypeError(request)
         if key is not None:
-            self.answers[key] = (request, answer)
+            member = getattr(request, "member", None)
+            self.answers[key] = Answered(request, self.member(member) if member else None, answer)
         return answer, False
 
     @staticmethod
@@ -83,8 +85,9 @@ class Model(Returning, Engaging):
             return "reversal", request.reversal_id
         return None
 
-    def same(self, one: Request, other: Request) -> bool:
+    def same(self, then: Answered, other: Request) -> bool:
         """Equal with their defaults, the member as the account that it means, unknown names not compared."""
+        one = then.request
         if type(one) is not type(other):
             return False
         if isinstance(one, Purchase | UnlinkedReturn) and isinstance(other, Purchase | UnlinkedReturn):
@@ -92,7 +95,7 @@ class Model(Returning, Engaging):
                 return False
             one, other = replace(one, lines=()), replace(other, lines=())
         if isinstance(one, MEMBERS) and isinstance(other, MEMBERS):
-            if other.member in self.names and self.names[one.member] != self.names[other.member]:
+            if other.member in self.names and self.member(other.member) is not then.account:
                 return False
             other = replace(other, member=one.member)
         return one == other

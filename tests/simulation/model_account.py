@@ -7,11 +7,14 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from msgspec import Struct
+
 from loyalty.calendar import END_OF_TIME, Calendar, calendar_of, shift_days
 from loyalty.program.model import ExpireAfter, ExpireFixed, ExpireInactivity, Program
 
 from . import model_tiers as tiers
 
+START_OF_TIME = datetime(1, 1, 1, tzinfo=UTC)
 NEVER = datetime.max.replace(tzinfo=UTC)
 Versions = Callable[[datetime], tuple[int, Program]]
 
@@ -30,9 +33,22 @@ class Lot:
         self.number, self.points, self.left = number, points, points
         self.earned_at, self.spendable_from = earned_at, spendable_from
         self.expires_at, self.idle, self.purchase_id = expires_at, idle, purchase_id
+        self.born_at = self.born_known = earned_at
+        self.uses: list[tuple[datetime, datetime, int]] = []
+        """When it happened, when it was known, and how many points."""
 
 
 Uses = list[tuple[Lot, int]]
+
+
+class Held(Struct):
+    """A hold on an account: when it was taken and when it ended, each with the instant from which it was known."""
+
+    redeemed: "Redeemed"
+    at: datetime
+    known: datetime
+    ended_at: datetime = NEVER
+    ended_known: datetime = NEVER
 
 
 class Redeemed:
@@ -51,6 +67,14 @@ class Redeemed:
         self.skip = 0
         self.captured_amount = amount
         self.repaid_in_basket = 0
+
+
+class Counted(Struct, frozen=True):
+    """A row of what counts for the tier, or a change of it, with the posting's instant and when it was known."""
+
+    row: Any
+    at: datetime
+    known: datetime
 
 
 def fixed_end(calendar: Calendar, expiry: ExpireFixed, start: datetime) -> datetime:
@@ -94,18 +118,25 @@ class Account:
     ) -> None:
         self.member_id, self.enrolled_at, self.birthday = member_id, enrolled_at, birthday
         self.versions, self.programs = versions, programs
-        self.blocked = False
+        self.blocked = self.erased = False
         self.lots: list[Lot] = []
         self.holds: list[Redeemed] = []
         self.debt = 0
         self.active_at: datetime | None = None
         self.entries: list[dict[str, Any]] = []
         self.posting: dict[str, Any] = {}
+        self.known = self.recorded = START_OF_TIME
+        """From when the posting under way is known; when the last request was recorded."""
         self.purchases = 0
         self.used: dict[tuple[str, date | None], list[int]] = {}
         self.rows: list[tiers.Row] = []
         self.changes: list[tiers.Change] = []
         self.standing: tiers.Standing | None = None
+        # For the past: everything again, with both of its instants.
+        self.all_holds: list[Held] = []
+        self.all_rows: list[Counted] = []
+        self.all_changes: list[Counted] = []
+        self.activities: list[tuple[datetime, datetime, datetime]] = []
 
     # -- what is there ---------------------------------------------------------------------------------------------
 
@@ -159,6 +190,9 @@ class Account:
     def begin(self, occurred_at: datetime, now: datetime | None, **ids: str) -> None:
         """A posting; when what is due is recorded depends on who looks first."""
         self.posting = {"occurred_at": occurred_at, **ids} | ({"recorded_at": now} if now else {})
+        self.recorded = now or self.recorded
+        # What was due counts as known from then, or from what made it due.
+        self.known = now or max(occurred_at, self.recorded)
 
     def enter(self, kind: str, points: int, at: datetime | None = None, end: datetime | None = None) -> None:
         """An entry of the posting under way: one of each kind, and one expiry for each end that lots had."""
@@ -169,10 +203,35 @@ class Account:
                 entry["points"] += points
                 return
         at = at or self.posting["occurred_at"]
-        self.entries.append({"posting": self.posting, "kind": kind, "points": points, "at": at, "end": end})
+        self.entries.append(
+            {
+                "posting": self.posting,
+                "kind": kind,
+                "points": points,
+                "at": at,
+                "end": end,
+                "known": self.known,
+            }
+        )
 
     def activity(self, at: datetime) -> None:
         self.active_at = at if self.active_at is None else max(at, self.active_at)
+        self.activities.append((at, self.posting["occurred_at"], self.known))
+
+    def use(self, lot: Lot, points: int, at: datetime | None = None) -> None:
+        """On the axis of what occurred, a use counts from the later of its own and its lot's time."""
+        if points:
+            lot.left -= points
+            lot.uses.append((max(at or self.posting["occurred_at"], lot.born_at), self.known, points))
+
+    def hold(self, redeemed: Redeemed) -> None:
+        self.holds.append(redeemed)
+        self.all_holds.append(Held(redeemed, self.posting["occurred_at"], self.known))
+
+    def end_hold(self, redeemed: Redeemed) -> None:
+        self.holds.remove(redeemed)
+        held = self.all_holds[-1 - [one.redeemed for one in reversed(self.all_holds)].index(redeemed)]
+        held.ended_at, held.ended_known = self.posting["occurred_at"], self.known
 
     def grant(self, lot: Lot, now: datetime, end: datetime | None = None, given_back: bool = False) -> int:
         """Points come in: debt is paid first, then what is dead already expires. Returns the debt repaid.
@@ -180,13 +239,14 @@ class Account:
         end: when the points had died before they were given back.
         """
         self.lots.append(lot)
+        lot.born_at, lot.born_known = self.posting["occurred_at"], self.known
         repaid = min(self.debt, lot.left)
         self.debt -= repaid
-        lot.left -= repaid
+        self.use(lot, repaid)
         if self.end(lot) <= now:
             at = self.posting["occurred_at"] if given_back else self.end(lot)
             self.enter("expire", -lot.left, at, end or self.end(lot))
-            lot.left = 0
+            self.use(lot, lot.left, at)
         return repaid
 
     def take(self, points: int, now: datetime) -> Uses:
@@ -195,7 +255,7 @@ class Account:
         for lot in self.open_lots():
             if lot.spendable_from <= now and points:
                 part = min(lot.left, points)
-                lot.left -= part
+                self.use(lot, part)
                 points -= part
                 uses.append((lot, part))
         assert not points
@@ -235,7 +295,7 @@ class Account:
         left = points
         for lot in own + others:
             part = min(lot.left, left)
-            lot.left -= part
+            self.use(lot, part)
             left -= part
         debt = 0 if forgive else left
         self.debt += debt
@@ -264,31 +324,37 @@ class Account:
             if what == 0:
                 self.begin(at, None, redemption_id=hold.redemption_id)
                 hold.ending = ("timed_out", None)
-                self.holds.remove(hold)
+                self.end_hold(hold)
                 self.give_back(hold.uses, 0, hold.points, at)
             elif what == 1:
                 self.begin(at, None)
                 self.enter("expire", -sum(lot.left for lot in self.lots if self.end(lot) == at))
                 for lot in self.lots:
                     if self.end(lot) == at:
-                        lot.left = 0
+                        self.use(lot, lot.left)
             else:
+                self.begin(at, None)
                 self.judge(at)
 
     # -- the tier --------------------------------------------------------------------------------------------------
 
     def change(self, program: Program, change: tiers.Change) -> None:
         self.changes.append(change)
+        self.all_changes.append(Counted(change, change.at, self.known))
         self.standing = tiers.after(program, self.current(program), change)
 
     def current(self, program: Program) -> tiers.Standing:
         return self.standing or tiers.Standing(program.tiers[0].id, self.enrolled_at)
 
+    def add_row(self, row: tiers.Row) -> None:
+        self.rows.append(row)
+        self.all_rows.append(Counted(row, self.posting["occurred_at"], self.known))
+
     def count(self, program: Program, at: datetime, amount: int, now: datetime) -> None:
         """A purchase counts for the tier, and may promote. What was reached in the past may have ended since."""
         if not amount:
             return
-        self.rows.append(tiers.Row(at, amount))
+        self.add_row(tiers.Row(at, amount))
         while True:
             for change in tiers.promotions(program, self.current(program), self.changes, self.rows, at):
                 self.change(program, change)

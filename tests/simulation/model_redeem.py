@@ -78,7 +78,7 @@ class Redeeming(State):
         if request.hold:
             redeemed.is_hold = True
             redeemed.until = self.now + timedelta(seconds=request.hold_seconds)
-            account.holds.append(redeemed)
+            account.hold(redeemed)
             answer |= {"status": "held", "until": redeemed.until}
         else:
             account.enter("redeem", -points)
@@ -132,7 +132,7 @@ class Redeeming(State):
     def capture_hold(self, hold: Redeemed, points: int, worth: int) -> int:
         """Spends part of a hold and gives the rest back, last used first. Returns the debt repaid."""
         account = hold.account
-        account.holds.remove(hold)
+        account.end_hold(hold)
         account.enter("redeem", -points)
         rest = hold.points - points
         hold.captured, hold.captured_amount, hold.skip = points, worth, rest
@@ -169,7 +169,7 @@ class Redeeming(State):
             status = "captured"
         else:
             account.begin(self.now, self.now, redemption_id=hold.redemption_id)
-            account.holds.remove(hold)
+            account.end_hold(hold)
             account.give_back(hold.uses, 0, hold.points, self.now)
             points, worth, status = hold.points, hold.amount, "released"
         hold.ending = ending
@@ -211,6 +211,7 @@ class Redeeming(State):
             raise Refused("insufficient-points", available=left, missing=max(0, points - left))
         account.begin(self.now, self.now, redemption_id=redeemed.redemption_id)
         self.restore(account, redeemed, points)
+        self.forfeit_of_nobody(account)
         return {
             "redemption_id": request.redemption_id,
             "member_id": account.member_id,

@@ -77,7 +77,7 @@ class Returning(Buying):
         # then what the goods earned is taken back
         bought.kept = min(was_kept, award.points)
         today = self.version_at(self.now)[1]
-        forgive = today.points.shortfall == "forgive"
+        forgive = account.erased or today.points.shortfall == "forgive"
         clawed, debt = account.claw_back(was_kept - bought.kept, request.purchase_id, forgive, self.now)
         # A return gives use of limits and budgets back; what then won in a group never takes any.
         charges = {name: min(points, award.charges.get(name, 0)) for name, points in bought.charges.items()}
@@ -88,7 +88,7 @@ class Returning(Buying):
         less, bought.base = metric - bought.base, metric
         if less:
             goods_back = tiers.Row(bought.request.occurred_at, less)
-            account.rows.append(goods_back)
+            account.add_row(goods_back)
             change = tiers.on_return(
                 today, account.current(today), account.rows, goods_back, request.occurred_at
             )
@@ -100,6 +100,7 @@ class Returning(Buying):
         bought.gone = whole
         bought.amount_back, bought.quantity_back = amounts, quantities
         tier = account.current(program).tier
+        self.forfeit_of_nobody(account)
         return {
             "return_id": request.return_id,
             "purchase_id": request.purchase_id,
@@ -168,7 +169,7 @@ class Returning(Buying):
         metric = floor(award.base)
         if metric:
             row = tiers.Row(request.occurred_at, -metric)
-            account.rows.append(row)
+            account.add_row(row)
             change = tiers.on_return(
                 program, account.current(program), account.rows, row, request.occurred_at
             )

@@ -1,19 +1,19 @@
 """What the model knows between requests, and the words that its parts share."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from math import floor
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from loyalty.program.model import Program
 from loyalty.types import Enrolment, Purchase, PurchaseLine
 
-from .model_account import Account, Redeemed
+from .model_account import START_OF_TIME, Account, Redeemed
 from .model_rules import Award, Facts, Goods
 
-START_OF_TIME = datetime(1, 1, 1, tzinfo=UTC)
 AHEAD = timedelta(minutes=5)
 ANY = object()
 """Stands in an expected answer for what the design leaves open."""
@@ -55,6 +55,14 @@ def goods(lines: list[PurchaseLine]) -> list[Goods]:
     ]
 
 
+class Answered(Struct):
+    """A request that was recorded, for whom, and its answer."""
+
+    request: Any
+    account: Account | None
+    answer: dict[str, Any]
+
+
 class State:
     """Members, programs and what was recorded, as plain dictionaries."""
 
@@ -62,8 +70,10 @@ class State:
         self.now = START_OF_TIME
         self.programs: list[tuple[datetime, Program]] = [(START_OF_TIME, program)]
         self.members: dict[str, Account] = {}
+        """By the member_id that they enrolled with, merged and erased ones too."""
         self.names: dict[str, str] = {}
-        self.answers: dict[tuple[str, str], tuple[Any, dict[str, Any]]] = {}
+        """Which member_id a name means now."""
+        self.answers: dict[tuple[str, str], Answered] = {}
         self.bought: dict[str, Bought] = {}
         self.redemptions: dict[str, Redeemed] = {}
         self.budgets: dict[str, int] = {}
@@ -95,3 +105,13 @@ class State:
     def check_time(self, at: datetime) -> None:
         if at > self.now + AHEAD:
             raise Refused("future-time")
+
+    @staticmethod
+    def forfeit_of_nobody(account: Account) -> None:
+        """Nobody stands behind an erased account: what it has is forfeited, what it owes let go."""
+        if not account.erased:
+            return
+        account.enter("adjust", account.debt - sum(lot.left for lot in account.lots))
+        for lot in account.open_lots():
+            account.use(lot, lot.left)
+        account.debt = 0

@@ -56,14 +56,13 @@ def window_start(program: Program, at: datetime) -> datetime:
 def metric(program: Program, rows: list[Row], at: datetime) -> Metric:
     """What the window that ends at `at`, inclusive, holds. A visit is a local day with something above zero."""
     calendar, start = calendar_of(program.time_zone), window_start(program, at)
+    inside = [row for row in rows if start <= row.at <= at]
     days: dict[date, int] = {}
-    spend = 0
-    for row in rows:
-        if start <= row.at <= at:
-            day = calendar.day(row.at)
-            days[day] = days.get(day, 0) + row.amount
-            spend += row.amount
-    return Metric(spend, sum(amount > 0 for amount in days.values()), start)
+    for row in inside:
+        day = calendar.day(row.at)
+        days[day] = days.get(day, 0) + row.amount
+    spend = sum([row.amount for row in inside])
+    return Metric(spend, sum([amount > 0 for amount in days.values()]), start)
 
 
 def meets(qualify: Qualify | None, found: Metric) -> bool:
@@ -139,9 +138,13 @@ def promotions(
     decision counts from it on.
     """
     first = max(added_at, standing.judged_at or added_at)
+    top = len(program.tiers) - 1
     found: list[Change] = []
     for at in sorted({first, *(row.at for row in rows if row.at > first)}):
         if at > first and window_start(program, at) > added_at:
+            continue
+        held = rank(program, tier_at(program, [*changes, *found], at))
+        if held == top:
             continue
         n = qualified(program, rows, at)
         if (
@@ -151,7 +154,7 @@ def promotions(
             and added_at <= standing.ground_at
         ):
             n = max(n, qualified(program, rows, standing.ground_at))
-        if n > rank(program, tier_at(program, [*changes, *found], at)):
+        if n > held:
             day = calendar_of(program.time_zone).day(at)
             found.append(change_to(program, n, at, "promotion", day, at))
     return found

@@ -69,8 +69,12 @@ RATES = ((100, 100), (10, 1), (3, 100), (1, 5), (50, 33), (100, 100))
 class Family:
     """What stays over the versions of one seed, and what is drawn anew for each."""
 
-    def __init__(self, rng: Random, mixed: bool = False) -> None:
-        """mixed: whether points that die with inactivity and points with a date of their own meet in one account."""
+    def __init__(self, rng: Random, mixed: bool = False, budgets: bool = True) -> None:
+        """mixed: whether points that die with inactivity and points with a date of their own meet in one account.
+
+        budgets: a budget has a slice in each shard, which the model does not follow.
+        """
+        self.budgets = budgets
         self.rng = rng
         self.mixed = mixed
         self.idle_alone = not mixed and rng.random() < 0.2
@@ -248,7 +252,7 @@ class Family:
             ("p", "per_member_points", (40, 200)),
             ("b", "budget_points", (100, 1000, 5000)),
         ):
-            if rng.random() < 0.3:
+            if rng.random() < 0.3 and (self.budgets or letter != "b"):
                 terms.append(f"{name} = {rng.choice(values)}")
                 suffix += letter
         return suffix, f"limit = {{ {', '.join(terms)} }}" if terms else ""

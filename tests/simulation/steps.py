@@ -74,6 +74,34 @@ class PostDue(Struct, frozen=True, tag=True):
     review: bool
 
 
+class Merge(Struct, frozen=True, tag=True):
+    at: datetime
+    member: str
+    into: str
+
+
+class Erase(Struct, frozen=True, tag=True):
+    at: datetime
+    member: str
+
+
+class Past(Struct, frozen=True, tag=True):
+    """Reads a member's balance of an instant, as it was known at another."""
+
+    at: datetime
+    member: str
+    as_of: datetime | None
+    known_at: datetime | None
+
+
+class Owed(Struct, frozen=True, tag=True):
+    """Reads the liability, of now or of the past."""
+
+    at: datetime
+    as_of: datetime | None
+    known_at: datetime | None
+
+
 class Look(Struct, frozen=True, tag=True):
     """Reads a member's balance and tier."""
 
@@ -81,7 +109,7 @@ class Look(Struct, frozen=True, tag=True):
     member: str
 
 
-Step = Enrol | PutProgram | SetStatus | Submit | PostDue | Look
+Step = Enrol | PutProgram | SetStatus | Submit | PostDue | Merge | Erase | Past | Owed | Look
 
 
 def weight(step: Step) -> int:
@@ -100,10 +128,16 @@ def write(path: Path, steps: list[Step], head: dict[str, Any]) -> None:
     path.write_bytes(b"\n".join(lines) + b"\n")
 
 
+def read_head(path: Path) -> dict[str, Any]:
+    """What a written run is of."""
+    head: dict[str, Any] = msgspec.json.decode(path.read_bytes().splitlines()[0])
+    return head
+
+
 def read(path: Path) -> list[Step]:
     steps: list[Step] = []
     for line in path.read_bytes().splitlines()[1:]:
-        step = msgspec.json.decode(line, type=Enrol | PutProgram | SetStatus | Submit | PostDue | Look)
+        step = msgspec.json.decode(line, type=Step)
         if isinstance(step, Submit):
             found = tuple(_request(kind, body) for kind, body in step.requests)
             step = Submit(step.at, found, step.together)
@@ -148,7 +182,7 @@ def brief(value: Any) -> str:
 
 
 class Owners:
-    """Which member each request of a run is about."""
+    """Which member each request of a run is about; members who are merged at some time count as one."""
 
     def __init__(self, steps: list[Step]) -> None:
         self.names: dict[str, str] = {}
@@ -158,7 +192,14 @@ class Owners:
                 one = step.enrolment
                 for name in (one.member_id, f"phone:{one.phone}", f"ext:{one.ext}"):
                     self.names[str(name)] = str(one.member_id)
-            elif isinstance(step, Submit):
+        for step in steps:
+            if isinstance(step, Merge):
+                old, new = self.names.get(step.member), self.names.get(step.into)
+                for name, owner in self.names.items():
+                    if new and owner == old:
+                        self.names[name] = new
+        for step in steps:
+            if isinstance(step, Submit):
                 for request in step.requests:
                     self._learn(request)
 
@@ -179,7 +220,9 @@ class Owners:
 def of_one_member(steps: list[Step], member: str | None = None) -> list[Step]:
     """The part of a run that has to do with a member; by default that of its last request."""
     owners, last = Owners(steps), steps[-1]
-    if member is None and isinstance(last, Submit):
+    if member is not None:
+        member = owners.names.get(member)
+    elif isinstance(last, Submit):
         member = owners.of(last.requests[-1])
     if member is None:
         return steps
@@ -189,10 +232,10 @@ def of_one_member(steps: list[Step], member: str | None = None) -> list[Step]:
             mine = tuple(one for one in step.requests if owners.of(one) == member)
             if mine:
                 found.append(Submit(step.at, mine, step.together))
-        elif isinstance(step, PutProgram | PostDue):
+        elif isinstance(step, PutProgram | PostDue | Owed):
             found.append(step)
         elif isinstance(step, Enrol):
-            if step.enrolment.member_id == member:
+            if owners.names[str(step.enrolment.member_id)] == member:
                 found.append(step)
         elif owners.names.get(step.member) == member:
             found.append(step)

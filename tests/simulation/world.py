@@ -26,7 +26,7 @@ from loyalty.types import (
 
 from .model import Model
 from .programs import CATEGORIES, CHANNELS, SKUS, STORES, TAGS, TYPES, Family
-from .steps import Enrol, Look, PostDue, PutProgram, SetStatus, Step, Submit
+from .steps import Enrol, Erase, Look, Merge, Owed, Past, PostDue, PutProgram, SetStatus, Step, Submit
 
 START = datetime(2024, 1, 10, 8, tzinfo=UTC)
 RECENT = 40
@@ -36,14 +36,15 @@ RECENT = 40
 class World:
     """Draws steps. Reads the model to aim well (points that are there), never to change it."""
 
-    def __init__(self, seed: int, model: Model | None = None, members: int = 40, mixed: bool = False) -> None:
+    def __init__(self, seed: int, shards: int = 1, members: int = 40, mixed: bool = False) -> None:
         self.rng = Random(seed)
-        self.family = Family(self.rng, mixed)
-        self.model = model
+        self.family = Family(self.rng, mixed, budgets=shards == 1)
+        self.model: Model | None = None
         self.now = START
         self.planned_members = members
         self.members: list[str] = []
         self.names: dict[str, list[str]] = {}
+        self.owners: dict[str, str] = {}
         self.purchases: list[Purchase] = []
         self.returned: list[str] = []
         self.redemptions: list[str] = []
@@ -60,23 +61,31 @@ class World:
     def next(self) -> Step:
         rng = self.rng
         self.tick()
-        if rng.random() < (0.1 if len(self.members) < self.planned_members else 0.02):
+        if rng.random() < (0.1 if len(self.living()) < self.planned_members else 0.02):
             return self.enrol()
         dice = rng.random()
-        if dice < 0.035:
+        if dice < 0.025:
             when = None if rng.random() < 0.5 else self.now + timedelta(hours=rng.randrange(1, 400))
             return PutProgram(self.now, self.family.source(), when)
-        if dice < 0.06:
+        if dice < 0.05:
             return SetStatus(self.now, rng.choice(self.members), rng.choice(("blocked", "active", "active")))
         if dice < 0.10:
             return PostDue(self.now, rng.random() < 0.4)
+        if dice < 0.17:
+            return self.look_back()
+        if dice < 0.18:
+            return Owed(self.now, *self.instants())
+        if dice < 0.20:
+            return self.merge()
+        if dice < 0.205:
+            return Erase(self.now, rng.choice(self.members))
         if dice < 0.30:
             return Look(self.now, rng.choice(self.members))
         if dice < 0.33 and (newcomer := self.newcomer()) is not None:
             return Submit(self.now, self.regret(newcomer), rng.random() < 0.5)
         if dice < 0.56:
             return Submit(self.now, (self.request(),), False)
-        count = rng.choice((2, 5, 20, 50, 100, 200))
+        count = rng.choice((2, 3, 5, 10, 20, 50, 100))
         crowd = rng.sample(self.members, min(len(self.members), rng.choice((1, 4, 40))))
         return Submit(self.now, self.batch(count, crowd), True)
 
@@ -100,6 +109,8 @@ class World:
         if self.model is None:
             return None
         account = self.model.members[self.rng.choice(self.members)]
+        if account.erased:
+            return None
         ends = [account.end(lot) for lot in account.open_lots()]
         ends += [lot.spendable_from for lot in account.open_lots()]
         ends += [hold.until for hold in account.holds if hold.until is not None]
@@ -118,7 +129,7 @@ class World:
         """A member without a purchase, if there is one."""
         if self.model is None:
             return None
-        return next((one for one in reversed(self.members) if not self.model.members[one].purchases), None)
+        return next((one for one in reversed(self.living()) if not self.model.members[one].purchases), None)
 
     def regret(self, member: str) -> tuple[Request, ...]:
         """A purchase that comes back whole, and the next one."""
@@ -126,6 +137,48 @@ class World:
         found = (first, Return(self.id("t"), first.purchase_id, self.now), self.purchase(member))
         self.past += found
         return found
+
+    # -- people and the past ---------------------------------------------------------------------------------------
+
+    def living(self) -> list[str]:
+        """Members with an account of their own."""
+        if self.model is None:
+            return self.members
+        return [one for one in self.members if self.model.names.get(one) == one]
+
+    def merge(self) -> Merge:
+        """Mostly of two who are there; else a merge again, elsewhere, in a circle, of nobody."""
+        rng, living = self.rng, self.living()
+        if rng.random() < 0.6 and len(living) > 4:
+            return Merge(self.now, *(self.name_of(one) for one in rng.sample(living, 2)))
+        if rng.random() < 0.5 and (gone := [one for one in self.members if one not in living]):
+            old = rng.choice(gone)
+            there = self.model.names.get(old) if self.model else None
+            into = rng.choice((there or "nobody", rng.choice(gone), rng.choice(self.members), "nobody"))
+            return Merge(self.now, *rng.sample((old, into), 2))
+        return Merge(self.now, rng.choice(self.members[:6]), rng.choice(self.members[:6]))
+
+    def instants(self) -> tuple[datetime | None, datetime | None]:
+        """What is asked of the past: as of, known at. Often a second when something happened."""
+        rng = self.rng
+
+        def some() -> datetime:
+            if rng.random() < 0.5 and self.purchases:
+                return min(
+                    self.now,
+                    self.pick(self.purchases).occurred_at + timedelta(seconds=rng.choice((0, 0, 7, 99_999))),
+                )
+            return self.now - rng.random() * rng.choice((1, 20, 200)) * self.pace
+
+        kind = rng.randrange(4)
+        if kind == 0:
+            return some(), None
+        if kind == 1:
+            return None, some()
+        return (some(), some()) if kind == 2 else (None, None)
+
+    def look_back(self) -> Past:
+        return Past(self.now, self.name_of(self.rng.choice(self.members)), *self.instants())
 
     # -- members ---------------------------------------------------------------------------------------------------
 
@@ -137,6 +190,7 @@ class World:
             birthday = rng.choice((date(1992, 2, 29), date(1980, rng.randrange(1, 13), rng.randrange(1, 29))))
         self.members.append(member_id)
         self.names[member_id] = [member_id, member_id, f"phone:+86{n:05}", f"ext:shop-{n}"]
+        self.owners |= dict.fromkeys(self.names[member_id], member_id)
         back = timedelta(days=rng.choice((0, 0, 3, 40)), seconds=rng.randrange(3600))
         return Enrol(
             self.now,
@@ -264,7 +318,8 @@ class World:
         rng = self.rng
         available, step, rate = 100, 10, (100, 100)
         if self.model is not None and member in self.model.members:
-            available = self.model.members[member].available(self.now)
+            account = self.model.members[self.model.names.get(member, member)]
+            available = account.available(self.now)
             policy = self.model.version_at(self.now)[1].redemption
             if policy is not None:
                 step, rate = policy.step_points, (policy.points, policy.amount)
@@ -382,7 +437,7 @@ class World:
     # -- the same again, or nearly ----------------------------------------------------------------------------------
 
     def member_of(self, name: str) -> str | None:
-        return next((member for member, names in self.names.items() if name in names), None)
+        return self.owners.get(name)
 
     def again(self, mine: set[str] | None) -> Request:
         found: Request = self.pick(self.past)
