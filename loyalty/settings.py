@@ -46,6 +46,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     sandbox: bool = False
     schedule: str = USUAL
     rate_limit: str = ""
+    drain_seconds: int = 0
     log_level: LogLevel = "info"
     log_format: LogFormat = "auto"
 
@@ -256,6 +257,13 @@ _RULES = (
         "a list like pos=200/s,eshop=500/s",
         _rates,
         "none",
+    ),
+    _Rule(
+        "drain_seconds",
+        "how long a server that was asked to stop (SIGTERM) is not ready but still serves, for a balancer to notice",
+        "a number from 0 to 300",
+        _whole(0, 300),
+        "0",
     ),
     _Rule(
         "log_level",

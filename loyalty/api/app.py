@@ -31,10 +31,13 @@ from loyalty.api import (
 from loyalty.api.context import Context
 from loyalty.api.contract import complete
 from loyalty.api.limiter import Limiter
+from loyalty.api.metrics import keep_figures
 from loyalty.api.observer import Observer
 from loyalty.api.page import OfflineSwagger
 from loyalty.api.patience import watch
 from loyalty.api.problems import handle
+from loyalty.api.stopping import Stopping
+from loyalty.api.traces import open_traces
 from loyalty.engine.engine import Engine
 from loyalty.jobs.runner import JobRunner
 from loyalty.jobs.scheduler import LOOK_SECONDS, SANDBOX_LOOK_SECONDS, Scheduler
@@ -72,6 +75,7 @@ posting carries an id of yours: repeat it freely after a time-out, it has its ef
 
 def create_app(settings: Settings) -> Litestar:
     """Make the application for a database that is migrated already (`settings.database_url` is not None)."""
+    traces = open_traces()
 
     @asynccontextmanager
     async def running(app: Litestar) -> AsyncIterator[None]:
@@ -83,23 +87,32 @@ def create_app(settings: Settings) -> Litestar:
         scheduler = Scheduler(engine, runner, parse_schedule(settings.schedule), look_seconds=look_seconds)
         rates = parse_rates(settings.rate_limit)
         limiter = Limiter(rates, settings.redis_url) if rates else None
-        watching = asyncio.create_task(watch(), name="slow clients")
+        stopping = Stopping(settings.drain_seconds)
+        beside = [
+            asyncio.create_task(watch(), name="slow clients"),
+            asyncio.create_task(keep_figures(engine), name="figures"),
+        ]
         try:
             await ring.open()
-            app.state["context"] = Context(settings, engine, ring, runner, limiter)
+            app.state["context"] = Context(settings, engine, ring, runner, limiter, stopping)
             scheduler.open()
+            stopping.open()
             gc.collect()
             gc.freeze()
             gc.set_threshold(GC_THRESHOLD, 20, 20)
             yield
         finally:
-            watching.cancel()
+            stopping.close()
+            for task in beside:
+                task.cancel()
             await scheduler.close()
             await runner.close()
             await ring.close()
             if limiter is not None:
                 await limiter.close()
             await engine.close()
+            if traces is not None:
+                traces.close()
 
     resources = (*_RESOURCES, sandbox) if settings.sandbox else _RESOURCES
     app = Litestar(
@@ -113,6 +126,8 @@ def create_app(settings: Settings) -> Litestar:
     )
     complete(app)
     app.asgi_handler = Observer(app.asgi_handler, settings)
+    if traces is not None:
+        app.asgi_handler = traces.around(app.asgi_handler)
     return app
 
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from loyalty.api.limiter import Limiter
+from loyalty.api.stopping import Stopping
 from loyalty.engine.engine import Engine
 from loyalty.jobs.runner import JobRunner
 from loyalty.keys import KeyRing
@@ -17,3 +18,4 @@ class Context(NamedTuple):
     keys: KeyRing
     jobs: JobRunner
     limiter: Limiter | None
+    stopping: Stopping

@@ -11,7 +11,8 @@ from loyalty.api.contract import call
 from loyalty.api.metrics import exposition
 from loyalty.api.reading import Call, context
 from loyalty.api.reply import Reply, reply
-from loyalty.db.migrate import MigrationError, pending
+from loyalty.db.migrate import MigrationError, NewerDatabaseError, pending
+from loyalty.engine import batcher
 
 READY_SECONDS = 2.0
 _LOOK_AGAIN_SECONDS = 10.0
@@ -22,17 +23,18 @@ class Live(Struct, frozen=True):
 
 
 class Ready(Struct, frozen=True):
-    """`reasons` say what stands in the way."""
+    """`reasons` say what stands in the way, or, of a server that is ready, that it should be replaced."""
 
     status: Literal["ready", "not-ready"]
     reasons: list[str]
 
 
-class _Migrated:
-    """Whether the database has this version's shape; looked at now and then, as it costs a connection."""
+class _Shape:
+    """How the database's shape differs from this version's; looked at now and then, as it costs a connection."""
 
     looked_at = 0.0
-    reason: str | None = None
+    missing: tuple[str, ...] = ()
+    newer: tuple[str, ...] = ()
 
 
 @call("GET", "/health/live", roles=None, tag="Health", answers={200: Live})
@@ -43,14 +45,22 @@ async def live(request: Call) -> Reply:  # noqa: ARG001 -- Litestar passes it by
 
 @call("GET", "/health/ready", roles=None, tag="Health", answers={200: Ready, 503: Ready})
 async def ready(request: Call) -> Reply:
-    """Say whether requests can be served: the database answers and has this version's shape."""
+    """Say whether requests can be served: the database answers and has this version's shape, the queue has room, and
+    nobody asked the server to stop. One whose database is newer than itself serves on, and says so."""
     held = context(request)
     reasons: list[str] = []
+    if held.stopping.asked:
+        reasons.append("the server was asked to stop")
+    if held.engine.batcher.waiting >= batcher.QUEUE:
+        reasons.append("the queue of requests is full")
+    notes: list[str] = []
     try:
         async with asyncio.timeout(READY_SECONDS):
             await held.engine.now()
-            if held.settings.database_url is not None and (found := await _shape(held.settings.database_url)):
-                reasons.append(found)
+            if held.settings.database_url is not None:
+                missing, newer = await _shape(held.settings.database_url)
+                reasons += missing
+                notes += newer
     except (
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
@@ -59,7 +69,7 @@ async def ready(request: Call) -> Reply:
         TimeoutError,
     ):
         reasons.append(f"the database does not answer within {READY_SECONDS:.0f} seconds")
-    return reply(Ready("not-ready" if reasons else "ready", reasons), 503 if reasons else 200)
+    return reply(Ready("not-ready" if reasons else "ready", reasons + notes), 503 if reasons else 200)
 
 
 @call("GET", "/metrics", roles=None, tag="Health", answers={200: str}, answer_media="text/plain")
@@ -69,15 +79,23 @@ async def metrics(request: Call) -> Reply:  # noqa: ARG001 -- Litestar passes it
     return Reply(body, media_type=media_type.encode())
 
 
-async def _shape(database_url: str) -> str | None:
-    if time.monotonic() - _Migrated.looked_at > _LOOK_AGAIN_SECONDS:
+async def _shape(database_url: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What stands in the way, and what only is worth telling."""
+    if time.monotonic() - _Shape.looked_at > _LOOK_AGAIN_SECONDS:
+        missing, newer = "", ""
         try:
-            missing = await pending(database_url)
-            _Migrated.reason = f"not migrated yet: {', '.join(missing)}" if missing else None
+            found = await pending(database_url)
+            missing = ", ".join(name for name in found if name.startswith("migrations/"))
+            if found and not missing:
+                newer = f"the database has other {', '.join(found)} than this version"
+        except NewerDatabaseError as error:
+            newer = str(error)
         except MigrationError as error:
-            _Migrated.reason = str(error)
-        _Migrated.looked_at = time.monotonic()
-    return _Migrated.reason
+            missing = str(error)
+        _Shape.missing = (f"not migrated: {missing}",) if missing else ()
+        _Shape.newer = (f"replace this server: {newer}",) if newer else ()
+        _Shape.looked_at = time.monotonic()
+    return _Shape.missing, _Shape.newer
 
 
 HANDLERS = (live, ready, metrics)

@@ -8,16 +8,16 @@ waited for `REDIS_SECONDS` at most: slow or gone it is left alone for a while, a
 import asyncio
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import redis.asyncio
 import structlog
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from loyalty.errors import RateLimited
 from loyalty.keys import Identity
 from loyalty.rates import Bucket
+
+if TYPE_CHECKING:
+    from loyalty.api.shared_rates import SharedRates
 
 REDIS_SECONDS = 0.25
 ALONE_SECONDS = 2.0
@@ -25,22 +25,6 @@ ALONE_SECONDS = 2.0
 LEASES_A_SECOND = 20
 LEASE_SECONDS = 1.0
 MOST_KEYS = 10_000
-CONNECTIONS = 4
-
-# As `Bucket.take`, on the clock of Redis. ARGV: rate, asked. Returns what is granted, and the microseconds to wait.
-_SCRIPT = """
-local time = redis.call('TIME')
-local now = time[1] + time[2] / 1e6
-local rate, asked = tonumber(ARGV[1]), tonumber(ARGV[2])
-local start = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
-local free = math.floor((now + 1 - start) * rate + 1e-3)
-local granted = math.min(asked, free)
-if granted <= 0 then
-    return {0, math.max(math.ceil((start + 1 / rate - now - 1) * 1e6), 1000)}
-end
-redis.call('SET', KEYS[1], string.format('%.6f', start + granted / rate), 'PX', 2000)
-return {granted, 0}
-"""
 
 log = structlog.get_logger()
 
@@ -63,21 +47,12 @@ class Limiter:
         self._rates = rates
         self._leases: dict[str, _Lease] = {}
         self._away_until = 0.0
-        self._redis: redis.asyncio.Redis | None = None
-        if redis_url is not None:
-            self._redis = redis.asyncio.from_url(
-                redis_url,
-                socket_timeout=REDIS_SECONDS,
-                socket_connect_timeout=REDIS_SECONDS,
-                max_connections=CONNECTIONS,
-                retry=Retry(NoBackoff(), 0),
-            )
-            self._draw_there = self._redis.register_script(_SCRIPT)
+        self._shared = None if redis_url is None else _shared(redis_url)
 
     async def close(self) -> None:
         """Disconnect."""
-        if self._redis is not None:
-            await self._redis.aclose()
+        if self._shared is not None:
+            await self._shared.close()
 
     async def take(self, caller: Identity) -> None:
         """Count one call. Raises RateLimited, with the seconds to wait, when the key's rate is used up."""
@@ -108,16 +83,13 @@ class Limiter:
         lease.left, lease.until = granted - 1, now + LEASE_SECONDS
 
     async def _ask(self, lease: _Lease, key_id: str, rate: int) -> tuple[int, float]:
-        if self._redis is not None and time.monotonic() >= self._away_until:
+        if self._shared is not None and time.monotonic() >= self._away_until:
             try:
                 async with asyncio.timeout(REDIS_SECONDS):
-                    granted, micros = await self._draw_there(
-                        [f"loyalty:rate:{key_id}"], [rate, max(1, rate // LEASES_A_SECOND)]
-                    )
-                return int(granted), int(micros) / 1e6
-            except (RedisError, OSError, TimeoutError, ValueError) as error:
+                    return await self._shared.take(key_id, rate, max(1, rate // LEASES_A_SECOND))
+            except (OSError, TimeoutError) as error:
                 self._away_until = time.monotonic() + ALONE_SECONDS
-                log.warning("redis_away", error=type(error).__name__)
+                log.warning("redis_away", error=repr(error))
         return lease.bucket.take(time.monotonic(), rate, 1)
 
     def _lease(self, key_id: str) -> _Lease:
@@ -132,6 +104,12 @@ class Limiter:
                 }
             lease = self._leases[key_id] = _Lease()
         return lease
+
+
+def _shared(redis_url: str) -> "SharedRates":
+    from loyalty.api.shared_rates import SharedRates  # not read, nor paid for, without Redis
+
+    return SharedRates(redis_url)
 
 
 def _limited(wait: float) -> RateLimited:

@@ -19,6 +19,7 @@ from loyalty.settings import Settings
 
 UNROUTED = "-"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -90,9 +91,15 @@ def _json(event: object, **_unused: object) -> bytes:
 
 
 def _request_id(scope: Scope) -> bytes:
+    """The caller's X-Request-Id, else the trace id of its `traceparent`, else one of our own."""
+    trace = None
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return bytes(value)
+        if name == b"traceparent" and (found := _TRACE_PARENT.fullmatch(value)) is not None:
+            trace = found[1]
+    if trace is not None:
+        return bytes(trace)
     return secrets.token_hex(8).encode()
 
 

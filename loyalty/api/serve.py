@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 import structlog
 import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess
 
 from loyalty.api.patience import Connection
@@ -97,6 +98,13 @@ class _Workers(Multiprocess):
         super().__init__(config, sockets)
         self._where = where
         self.started = False
+
+    def keep_subprocess_alive(self) -> None:
+        """Replaces workers that died, whose gauges then no longer count."""
+        before = {one.pid for one in self.processes}
+        super().keep_subprocess_alive()
+        for pid in before - {one.pid for one in self.processes}:
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
     def init_processes(self) -> None:
         super().init_processes()

@@ -4,10 +4,14 @@ So that a connection can go back to the pool as it is. asyncpg would otherwise s
 statements each time, which costs Postgres as much as the read before it.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
+
+from loyalty.steps import step
 
 SCHEMA = "loyalty"
 APP_ROLE = "loyalty_app"
@@ -85,6 +89,20 @@ async def open_pool(
         init=_read_instants,
         reset=_leave_as_is,
     )
+
+
+@asynccontextmanager
+async def transaction(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """asyncpg's, with the commit as a step of its own."""
+    begun = connection.transaction()
+    await begun.start()
+    try:
+        yield
+    except BaseException:
+        await begun.rollback()
+        raise
+    with step("commit"):
+        await begun.commit()
 
 
 async def connect_owner(url: str, *, application_name: str = "loyalty owner") -> asyncpg.Connection:

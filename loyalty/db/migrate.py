@@ -27,6 +27,10 @@ class MigrationError(Exception):
     """The database cannot be brought to this version's shape; nothing of the offending file was applied."""
 
 
+class NewerDatabaseError(MigrationError):
+    """The database was made by a newer version of the code."""
+
+
 class SqlFile(Struct, frozen=True):
     """One file: `name` as recorded (`migrations/0001_ledger.sql`), its text and the SHA-256 of it in hex."""
 
@@ -112,7 +116,7 @@ def _refuse_edited(migrations: list[SqlFile], applied: dict[str, str]) -> None:
     recorded = sorted(name for name in applied if name.startswith("migrations/"))
     for name in recorded:
         if name not in by_name:
-            raise MigrationError(
+            raise NewerDatabaseError(
                 f"the database has {name}, which this version does not know: it was made by a newer one"
             )
         if applied[name] != by_name[name].digest:

@@ -16,6 +16,7 @@ import structlog
 
 from loyalty import acts
 from loyalty.acts import Actor
+from loyalty.db.connect import transaction
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer
@@ -39,6 +40,7 @@ from loyalty.ledger.state import Head
 from loyalty.ledger.store import Recorded, RequestKey, Where
 from loyalty.members.directory import where_are
 from loyalty.members.identity import Name, parse_reference
+from loyalty.steps import step
 from loyalty.types import Adjustment, Purchase, Request
 
 log = structlog.get_logger()
@@ -113,10 +115,11 @@ class Item:
 
 async def run_batch(engine: Access, items: Sequence[Item]) -> None:
     """Runs items in order and sets their outcomes. Never raises for what is wrong with an item."""
-    for item in items:
-        if item.outcome is None:
-            item.prepare()
-    await _run([item for item in items if item.outcome is None], engine)
+    with step("batch", requests=len(items)):
+        for item in items:
+            if item.outcome is None:
+                item.prepare()
+        await _run([item for item in items if item.outcome is None], engine)
 
 
 async def _run(items: list[Item], engine: Access) -> None:
@@ -317,7 +320,7 @@ def replay(recorded: Recorded, item: Item, where: Where | None) -> Answer | Loya
 
 async def _run_shard(engine: Access, connection: asyncpg.Connection, shard: int, items: list[Item]) -> None:
     """Locks, decides, posts and commits the items of one shard; sets outcomes after the commit."""
-    async with connection.transaction():
+    async with transaction(connection):
         context, outcomes = await decide_items(engine, connection, shard, items)
         heads = [
             book.head_row()
@@ -326,9 +329,10 @@ async def _run_shard(engine: Access, connection: asyncpg.Connection, shard: int,
             or (book.head.due_at is not None and book.head.due_at <= book.recorded_at)
         ]
         if heads:
-            await store.post(
-                connection, shard, heads, context.journal, context.counter_rows(), context.budget_rows()
-            )
+            with step("post", accounts=len(heads)):
+                await store.post(
+                    connection, shard, heads, context.journal, context.counter_rows(), context.budget_rows()
+                )
         await _note_acts(connection, items, outcomes)
     for item, outcome in zip(items, outcomes, strict=True):
         item.outcome = outcome
@@ -360,7 +364,8 @@ async def decide_items(
         accounts[account] = accounts.get(account, False) or item.address.needs_lots
     keys = list({key for item in items for key in _keys(item)})
     requests = [item.normal for item in items]
-    context, found = await load_context(engine, connection, shard, accounts, keys, requests, owners)
+    with step("lock", accounts=len(accounts)):
+        context, found = await load_context(engine, connection, shard, accounts, keys, requests, owners)
     if any(_moved(context.books[account].head, item) for account, item in zip(owners, items, strict=True)):
         raise Moved
     for book in context.books.values():

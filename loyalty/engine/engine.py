@@ -25,6 +25,7 @@ from loyalty.members.vault import SealingKey, Vault
 from loyalty.rules.words import Audience
 from loyalty.types import Adjustment, Purchase, Request, Return
 
+FAREWELL_SECONDS = 5.0
 UPLOAD_CHUNK = 250
 """Requests of an upload that are posted together."""
 
@@ -50,9 +51,12 @@ class Engine(Access):
             return cls(pool, shards, await load_programs(connection), vault or Vault())
 
     async def close(self) -> None:
-        """Answers what is under way, then disconnects."""
+        """Answers what is under way, then disconnects; from a database that says nothing, without its farewell."""
         await self.batcher.drain()
-        await self.pool.close()
+        try:
+            await asyncio.wait_for(self.pool.close(), FAREWELL_SECONDS)
+        except (TimeoutError, OSError, asyncpg.InterfaceError):
+            self.pool.terminate()
 
     async def _run(self, items: Sequence[Item]) -> None:
         await run_batch(self, items)
