@@ -1,7 +1,7 @@
 """OpenTelemetry traces, when an endpoint is set: a span for each request, and for its batch, lock, post and commit.
 
-Without OTEL_EXPORTER_OTLP_ENDPOINT no span is made and neither the SDK nor the exporter is imported. The exporter and its settings are OpenTelemetry's own. No
-span holds personal data: the route stands for the path.
+Without OTEL_EXPORTER_OTLP_ENDPOINT no span is made and neither the SDK nor the exporter is imported. The exporter and
+its settings are OpenTelemetry's own. No span holds personal data: the route stands for the path.
 """
 
 import importlib.util
