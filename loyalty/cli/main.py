@@ -10,6 +10,7 @@ _COMMANDS = {
     "demo": ("loyalty.cli.demo:demo", "Replay a real shop's year through a server, then leave it to try."),
     "migrate": ("loyalty.cli.migrate:migrate", "Bring the database to this version's shape."),
     "keys": ("loyalty.cli.keys:keys", "Make, list and revoke API keys."),
+    "acts": ("loyalty.cli.acts:acts", "Show what was done by hand, and by whom."),
     "privacy": ("loyalty.cli.privacy:privacy", "Look after the encryption of personal data."),
     "program": ("loyalty.cli.program:program", "Check, apply and show the rule set."),
     "import": ("loyalty.cli.import_file:import_file", "Take in purchases, returns or members from a file."),

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from tests.e2e.shell import loyalty, many_rows, write
+from tests.vault import SECRET_KEYS
 
 PROGRAM = """
 name = "Test"
@@ -45,6 +46,8 @@ def test_help_is_instant_and_lists_every_command(tmp_path: Path) -> None:
         "review-tiers",
         "time-out-holds",
         "jobs",
+        "acts",
+        "privacy",
         "report",
     ):
         assert f"  {command} " in said
@@ -89,6 +92,46 @@ def test_keys_are_made_listed_and_revoked(database_url: str, tmp_path: Path) -> 
     assert "revoked" in loyalty(database_url, "keys", "list", cwd=tmp_path).stdout
     loyalty(database_url, "keys", "revoke", "k-none", cwd=tmp_path, expect=1)
     loyalty(database_url, "keys", "create", "--role", "king", "--name", "x", cwd=tmp_path, expect=2)
+
+
+def test_a_key_has_a_store_and_an_end_and_the_log_tells_who_made_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    till = ("keys", "create", "--role", "pos", "--name", "till 1")
+    loyalty(database_url, *till, "--store", "17", "--expires-at", "2999-01-01T00:00:00+08:00", cwd=tmp_path)
+    listed = loyalty(database_url, "keys", "list", cwd=tmp_path).stdout
+    assert "valid until 2998-12-31 16:00Z" in listed
+    assert "till 1, store 17" in listed
+    for wrong in (("--expires-at", "2020-01-01T00:00:00Z"), ("--expires-at", "soon")):
+        loyalty(database_url, *till, *wrong, cwd=tmp_path, expect=2)
+    ops = ("keys", "create", "--role", "ops", "--name", "x", "--store", "17")
+    assert "pos and eshop" in loyalty(database_url, *ops, cwd=tmp_path, expect=2).stderr
+    (act,) = loyalty(database_url, "acts", cwd=tmp_path).stdout.splitlines()
+    assert "key.created" in act
+    assert act.endswith("by command line")
+
+
+def test_a_secret_is_made_and_exchanged(database_url: str, tmp_path: Path) -> None:
+    new = loyalty(None, "privacy", "new-key", cwd=tmp_path).stdout.strip()
+    (tmp_path / "m.csv").write_text("member_id,phone,name\nli,+8613800000001,Li Lei\n")
+    loyalty(database_url, "import", "m.csv", cwd=tmp_path)
+    said = loyalty(database_url, "import", "m.csv", cwd=tmp_path, expect=1, SECRET_KEYS=new)
+    assert "used with before" in said.stderr
+    loyalty(database_url, "privacy", "rotate", cwd=tmp_path, expect=1, SECRET_KEYS=new)
+    both = f"{new},{SECRET_KEYS}"
+    said = loyalty(database_url, "privacy", "rotate", cwd=tmp_path, SECRET_KEYS=both)
+    assert said.stdout.startswith("3 values were encrypted anew")
+    said = loyalty(database_url, "privacy", "rotate", cwd=tmp_path, SECRET_KEYS=new)
+    assert said.stdout.startswith("0 values were encrypted anew")
+    loyalty(database_url, "import", "m.csv", cwd=tmp_path, SECRET_KEYS=new)
+    acts = loyalty(database_url, "acts", cwd=tmp_path).stdout
+    assert acts.count("secret.changed") == 1
+
+
+def test_a_server_without_its_secret_says_what_to_do(database_url: str, tmp_path: Path) -> None:
+    said = loyalty(database_url, "serve", cwd=tmp_path, expect=1, SECRET_KEYS="", PORT="0")
+    assert "LOYALTY_SECRET_KEYS should be set" in said.stderr
+    assert "loyalty privacy new-key" in said.stderr
 
 
 def test_expire_review_and_report(database_url: str, tmp_path: Path) -> None:
