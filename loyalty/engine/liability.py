@@ -12,21 +12,25 @@ from loyalty.engine.access import Access
 from loyalty.engine.answers import Liability, LiabilityPart
 from loyalty.engine.context import Context
 from loyalty.engine.due import post_due
-from loyalty.engine.loading import load_tiers, make_context, verdict_due
+from loyalty.engine.loading import change_of, load_tiers, make_context, verdict_due
 from loyalty.engine.past import books_at, instants
 from loyalty.engine.programs import Programs, ProgramVersion
 from loyalty.ledger import store
 from loyalty.ledger.book import Book
+from loyalty.ledger.rows import TierRow
 from loyalty.rules.redeem import amount_for_points
+from loyalty.tiers.history import standing_of
+from loyalty.tiers.model import Change
 
 CHUNK = 2000
+_COUNTERS = ("issued", "redeemed", "expired", "adjusted", "merged")
 
 
 async def liability(
     engine: Access, as_of: datetime | None = None, known_at: datetime | None = None
 ) -> Liability:
     """What is owed now, or was at an instant of the past. Of now, accounts with something due are worked out one by one
-    and all others in sets; of the past, all one by one, from immutable rows."""
+    and all others in sets; of the past, from immutable rows, those on which anything was open, due or merged."""
     programs = await engine.programs()
     if as_of is not None or known_at is not None:
         return await _past(engine, programs, as_of, known_at)
@@ -55,34 +59,6 @@ async def liability(
     return report.result()
 
 
-async def _past(
-    engine: Access, programs: Programs, as_of: datetime | None, known_at: datetime | None
-) -> Liability:
-    async with (
-        engine.pool.acquire() as connection,
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
-        at, known = instants(as_of, known_at, await store.ledger_now(connection))
-        report = _Report(programs.at(at), at)
-        for shard in range(engine.shards):
-            after = 0
-            while True:
-                rows = await connection.fetch(query("accounts_after"), shard, after, CHUNK)
-                if not rows:
-                    break
-                after = rows[-1]["account"]
-                member_ids = {row["account"]: row["member_id"] or "" for row in rows}
-                context, sums = await books_at(engine, connection, shard, member_ids, at, known)
-                for row in sums:
-                    for counter in ("issued", "redeemed", "expired", "adjusted", "merged"):
-                        report.counters[counter] += row[counter]
-                for book in context.books.values():
-                    report.add_book(book)
-                report.members += sum(book.head.number > 0 for book in context.books.values())
-                _count_due(context, report)
-    return report.result()
-
-
 class _Report:
     def __init__(self, version: ProgramVersion, now: datetime) -> None:
         self.version = version
@@ -93,6 +69,7 @@ class _Report:
         self.by_tier: dict[str, int] = defaultdict(int)
         self.by_month: dict[str | None, int] = defaultdict(int)
         self.counters: dict[str, int] = defaultdict(int)
+        self._months: dict[datetime, str] = {}
 
     def add(self, tier: str | None, month: str | None, points: int, held: int, debt: int) -> None:
         self.by_tier[tier or self.version.program.tiers[0].id] += points + held
@@ -109,8 +86,13 @@ class _Report:
             self.add(book.head.tier, None, 0, book.head.held, book.head.debt)
 
     def month(self, at: datetime | None) -> str | None:
-        # An end is exclusive: points that end with a month belong to that month.
-        return None if at is None else self.version.calendar.local(just_before(at)).strftime("%Y-%m")
+        if at is None:
+            return None
+        found = self._months.get(at)
+        if found is None:
+            # An end is exclusive: points that end with a month belong to that month.
+            found = self._months[at] = self.version.calendar.local(just_before(at)).strftime("%Y-%m")
+        return found
 
     def result(self) -> Liability:
         policy = self.version.program.redemption
@@ -143,6 +125,95 @@ class _Report:
             proven=balance == outstanding - self.debt
             and sum(self.by_month.values()) + self.held == outstanding,
         )
+
+
+async def _past(
+    engine: Access, programs: Programs, as_of: datetime | None, known_at: datetime | None
+) -> Liability:
+    async with (
+        engine.pool.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        at, known = instants(as_of, known_at, await store.ledger_now(connection))
+        report = _Report(programs.at(at), at)
+        for shard in range(engine.shards):
+            after = 0
+            while True:
+                rows = await connection.fetch(query("accounts_after"), shard, after, CHUNK)
+                if not rows:
+                    break
+                member_ids = {row["account"]: row["member_id"] or "" for row in rows}
+                range_ = (after + 1, rows[-1]["account"])
+                after = rows[-1]["account"]
+                others = await _add_plain(connection, shard, range_, report, programs, known)
+                if others:
+                    their_ids = {account: member_ids[account] for account in others}
+                    await _add_books(engine, connection, shard, their_ids, report, known)
+    return report.result()
+
+
+async def _add_plain(
+    connection: Connection,
+    shard: int,
+    range_: tuple[int, int],
+    report: _Report,
+    programs: Programs,
+    known: datetime,
+) -> list[int]:
+    """Adds the accounts of a range whose sums say all there is to know; returns the others."""
+    others = []
+    changes = await _known_changes(connection, shard, range_, report.now, known)
+    rows = await connection.fetch(
+        "select * from past_accounts($1, $2, $3, $4, $5)", shard, *range_, report.now, known
+    )
+    for account, issued, redeemed, expired, adjusted, active_at, ends, points, idle, plain in rows:
+        standing = standing_of(report.version.program, changes[account]) if account in changes else None
+        judged = (
+            standing is not None and standing.verdict_at is not None and standing.verdict_at <= report.now
+        )
+        asleep = idle and (active_at is None or programs.idle_deadline(active_at) <= report.now)
+        if not plain or judged or asleep:
+            others.append(account)
+            continue
+        tier = standing.tier if standing is not None else None
+        for end, left in zip(ends, points, strict=True):
+            report.add(tier, report.month(end), left, 0, 0)
+        debt = sum(points) + idle - issued - redeemed - expired - adjusted
+        if idle or debt:
+            report.add(tier, None, idle, 0, debt)
+        for counter, moved in zip(_COUNTERS, (issued, redeemed, expired, adjusted), strict=False):
+            report.counters[counter] += moved
+        report.members += 1
+    return others
+
+
+async def _known_changes(
+    connection: Connection, shard: int, range_: tuple[int, int], at: datetime, known: datetime
+) -> dict[int, list[Change]]:
+    """The changes of tiers by account, those that had happened and were known, in the order of recording."""
+    changes: dict[int, list[Change]] = defaultdict(list)
+    for row in await connection.fetch(query("past_tiers"), shard, *range_, at, known):
+        changes[row["account"]].append(change_of(TierRow(*row)))
+    return changes
+
+
+async def _add_books(
+    engine: Access,
+    connection: Connection,
+    shard: int,
+    member_ids: dict[int, str],
+    report: _Report,
+    known: datetime,
+) -> None:
+    """Adds accounts on which anything was open, due or merged, each by its book."""
+    context, sums = await books_at(engine, connection, shard, member_ids, report.now, known)
+    for row in sums:
+        for counter in _COUNTERS:
+            report.counters[counter] += row[counter]
+    for book in context.books.values():
+        report.add_book(book)
+    report.members += sum(book.head.number > 0 for book in context.books.values())
+    _count_due(context, report)
 
 
 async def _add_due(

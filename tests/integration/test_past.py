@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 import msgspec
 import pytest
 
+from loyalty.engine import liability
 from loyalty.errors import InvalidRequest, LoyaltyError
 from loyalty.types import Capture, Release, Request, Reversal, UnlinkedReturn
 from tests.builders import (
@@ -78,7 +79,7 @@ POLICIES = {
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_what_was_told_then_is_told_again_by_known_at(
-    database_url: str, policy: str, seed: int
+    database_url: str, policy: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Balances are written down as they are told along the way; at the end the past tells every one of them again,
     whether a batch ran or not."""
@@ -113,6 +114,35 @@ qualify = { spend_amount = 60000 }
         for member, then in told:
             again = await engine.balance(member, known_at=then.as_of)
             assert plain(again) == plain(then), then.as_of
+        await assert_liability_of_sums_is_that_of_books(
+            ledger, [then.as_of for _, then in told], rng, monkeypatch
+        )
+
+
+async def assert_liability_of_sums_is_that_of_books(
+    ledger: Ledger, instants: list[datetime], rng: Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most accounts are added by their sums; worked out one by one they come to the same."""
+    add_plain, added = liability._add_plain, []
+
+    async def counted(*args: Any) -> list[int]:
+        others = await add_plain(*args)
+        added.append(2 - len(others))
+        return others
+
+    async def none(_connection: Any, _shard: int, range_: tuple[int, int], *_: Any) -> list[int]:
+        return list(range(range_[0], range_[1] + 1))
+
+    for _ in range(15):
+        known_at = rng.choice(instants)
+        as_of = known_at - rng.choice((0, 0, 30, 200)) * HOUR
+        monkeypatch.setattr(liability, "_add_plain", counted)
+        by_sums: Any = await ledger.engine.liability(as_of, known_at)
+        monkeypatch.setattr(liability, "_add_plain", none)
+        by_books: Any = await ledger.engine.liability(as_of, known_at)
+        assert msgspec.to_builtins(by_sums) == msgspec.to_builtins(by_books), (as_of, known_at)
+        assert by_sums.proven
+    assert any(added), "no account was added by its sums"
 
 
 @pytest.fixture
