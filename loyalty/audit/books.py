@@ -4,7 +4,7 @@ Each posting is checked against the rows before it; where one is wrong it is nam
 says, so that one wrong row does not accuse all that follow. Source: DESIGN.md section 3.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import DecodeError, Struct
@@ -94,6 +94,8 @@ class Books:
         merges = posting is not None and posting.kind == "merge"
         for lot in moved.lots:
             self._grant(lot, merges)
+        if len(moved.uses) > 1:
+            self._in_order(moved.uses)
         for ordinal, use in enumerate(moved.uses, 1):
             if use.ordinal != ordinal:
                 self._report("lot_use", _key(use), f"is number {ordinal} of its posting")
@@ -190,6 +192,18 @@ class Books:
             elif left > self._granted[lot.origin]:
                 self._report("lot", key, f"gives back more of lot {lot.origin} than was used of it")
 
+    def _in_order(self, uses: Sequence[Use]) -> None:
+        """What is spent dies soonest, of equal ones it was earned earliest. Idle points: the rows do not tell."""
+        before: tuple[int, int, int] | None = None
+        for use in uses:
+            lot = self.lots.get(use.lot)
+            if use.purpose not in _SPENT or lot is None or lot.idle:
+                continue
+            place = (_NEVER if lot.expires_at is None else lot.expires_at, lot.earned_at, lot.lot)
+            if before is not None and place < before:
+                self._report("lot_use", _key(use), "was spent after points that die later")
+            before = place
+
     def _use(self, use: Use, merges: bool) -> None:
         key = _key(use)
         lot = self.lots.get(use.lot)
@@ -200,7 +214,7 @@ class Books:
         self.origins[lot.origin] -= use.points
         if use.points <= 0 or left < 0:
             self._report("lot_use", key, f"uses {use.points} points where {left + use.points} were left")
-        if use.purpose in ("redeem", "hold", "adjust"):
+        if use.purpose in _SPENT:
             if lot.expires_at is not None and lot.expires_at <= use.recorded_at:
                 self._report("lot_use", key, "uses a lot that had expired")
             if lot.spendable_from > use.recorded_at:
@@ -260,6 +274,8 @@ class Books:
         return hold.points
 
 
+_SPENT = {"redeem", "hold", "adjust"}
+_NEVER = 2**63
 _ENDINGS = {"capture", "release", "timeout"}
 _TABLES = {Entry: "entry", Lot: "lot", Use: "lot_use", Tier: "tier_change"}
 
