@@ -9,11 +9,11 @@ from loyalty.db.sql import query
 from loyalty.engine import reads
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Balance, EntryAnswer, RedemptionRecord, TierStanding
-from loyalty.engine.facts import purchase_facts, return_facts, unlinked_return_facts
+from loyalty.engine.facts import engagement_facts, purchase_facts, return_facts, unlinked_return_facts
 from loyalty.members import directory
 from loyalty.members.answers import MemberAnswer
 from loyalty.members.consents import Consents, read_consents
-from loyalty.types import Purchase, Return, UnlinkedReturn
+from loyalty.types import Engagement, Purchase, Return, UnlinkedReturn
 
 PAGE = 200
 
@@ -22,6 +22,14 @@ class ExportedPurchase(Struct, frozen=True):
     """A purchase as it was recorded, and the points that it earned."""
 
     purchase: Purchase
+    points_earned: int
+    recorded_at: datetime
+
+
+class ExportedEvent(Struct, frozen=True):
+    """Something else that the member did, and the points that it earned."""
+
+    event: Engagement
     points_earned: int
     recorded_at: datetime
 
@@ -42,7 +50,7 @@ class MergedAway(Struct, frozen=True):
 
 
 class Export(Struct, frozen=True):
-    """All that is recorded of a member. In purchases and returns `-` stands for the member."""
+    """All that is recorded of a member. In purchases, returns and events `-` stands for the member."""
 
     member: MemberAnswer
     consents: Consents
@@ -52,6 +60,7 @@ class Export(Struct, frozen=True):
     merged: list[MergedAway]
     purchases: list[ExportedPurchase]
     returns: list[ExportedReturn]
+    events: list[ExportedEvent]
     redemptions: list[RedemptionRecord]
 
 
@@ -64,12 +73,15 @@ async def export(engine: Access, member: str) -> Export:
     member_id = own["member_id"]
     listed = await directory.read(engine.pool, engine.vault, member_id)
     tier = await reads.tier(engine, member_id)
-    purchases, returns = [], []
+    purchases, returns, events = [], [], []
     for row in postings:
         match row["kind"]:
             case "purchase":
                 facts = purchase_facts(row["facts"])
                 purchases.append(ExportedPurchase(facts.purchase, facts.points, row["recorded_at"]))
+            case "event":
+                done = engagement_facts(row["facts"])
+                events.append(ExportedEvent(done.event, done.points, row["recorded_at"]))
             case "return":
                 returns.append(_returned(row))
     taken = [row["id"] for row in postings if row["kind"] == "redemption"]
@@ -82,6 +94,7 @@ async def export(engine: Access, member: str) -> Export:
         merged=[MergedAway(row["member_id"], await _all_entries(engine, row["member_id"])) for row in merged],
         purchases=purchases,
         returns=returns,
+        events=events,
         redemptions=[await reads.redemption(engine, id) for id in taken],
     )
 

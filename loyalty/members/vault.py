@@ -1,16 +1,14 @@
 """Personal data sealed, and names hashed, with keys derived from the secrets in the environment. Pure.
 
-A secret is 32 random bytes. HKDF (RFC 5869) makes of it a key for AES-256-GCM, one for HMAC-SHA-256, and the four bytes
+A secret is 32 random bytes. HKDF (RFC 5869) makes of it keys for AES-256-GCM, one for BLAKE2b, and the four bytes
 that tell it from others; these stand before whatever it sealed. Several secrets can be known at once: what any of them
 sealed is opened, and the database says which one seals now.
 """
 
-import base64
-import hmac
 import secrets
 from collections.abc import Iterable
 from datetime import date
-from hashlib import sha256
+from hashlib import blake2b, sha256
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -69,8 +67,10 @@ class SealingKey:
         """How a name stands in the table of names: the member_id as it is, any other as a keyed hash."""
         if name.scheme == "id":
             return name.value
-        digest = hmac.digest(self._hash_key, f"{name.scheme}:{name.value}".encode(), "sha256")
-        return base64.urlsafe_b64encode(digest[:_HASH_BYTES]).rstrip(b"=").decode()
+        # Keyed BLAKE2 is a MAC by itself (RFC 7693), in a third of the time that HMAC takes.
+        return blake2b(
+            f"{name.scheme}:{name.value}".encode(), digest_size=_HASH_BYTES, key=self._hash_key
+        ).hexdigest()
 
     def call(self, name: str) -> str:
         """The keyed hash under which a person's own name is found, in any case."""

@@ -8,7 +8,7 @@ import pytest
 
 from loyalty.audit import audit
 from loyalty.members.token import PREFIX, Token, write_token
-from tests.e2e.face import Face, code, face
+from tests.e2e.face import Face, code, face, hours_ago
 from tests.vault import VAULT
 
 OWN = ("balance", "entries", "purchases", "tier", "consents", "export")
@@ -157,8 +157,10 @@ async def test_the_export_holds_all_that_is_recorded_of_a_member(shop: Face) -> 
     await shop.put("/v1/members/li/consents", json={"purpose": "newsletter", "granted": True})
     await shop.buy("li", "p-1", 50_000)
     await shop.post("/v1/redemptions", json={"redemption_id": "r-1", "member": "li", "points": 100})
+    await shop.post("/v1/purchases/p-1/returns", json={"return_id": "b-1", "occurred_at": hours_ago(0)})
     await shop.post(
-        "/v1/purchases/p-1/returns", json={"return_id": "b-1", "occurred_at": "2026-11-22T00:00:00Z"}
+        "/v1/members/li/events",
+        json={"event_id": "e-1", "type": "survey", "occurred_at": hours_ago(0)},
     )
     async with Face(shop.url, await shop.key("ops")) as ops:
         found = (await ops.get("/v1/members/phone:+8613800000001/export")).json()
@@ -168,6 +170,8 @@ async def test_the_export_holds_all_that_is_recorded_of_a_member(shop: Face) -> 
     bought = {one["purchase"]["purchase_id"]: one["points_earned"] for one in found["purchases"]}
     assert bought == {"p-0": 100, "p-1": 500}
     assert found["purchases"][1]["purchase"]["lines"][0]["sku"] == "LAMP-1"
+    assert [one["linked"]["return_id"] for one in found["returns"]] == ["b-1"]
+    assert [one["event"]["event_id"] for one in found["events"]] == ["e-1"]
     assert [one["redemption_id"] for one in found["redemptions"]] == ["r-1"]
     assert found["tier"]["tier"] == "ordinary"
     assert sum(one["points"] for one in found["entries"]) == found["balance"]["balance"]
