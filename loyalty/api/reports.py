@@ -1,11 +1,23 @@
-"""Reports for finance."""
+"""Reports for finance and for those who look after members."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from loyalty.api.accounts import AsOf, read_as_of
 from loyalty.api.auth import OPS
 from loyalty.api.contract import call
-from loyalty.api.reading import Call, context
+from loyalty.api.reading import Call, PageLimit, context, read_query
 from loyalty.api.reply import Reply, reply
-from loyalty.engine.answers import Liability
+from loyalty.engine.answers import Liability, TierWarnings
+
+
+class Within(Struct, frozen=True, forbid_unknown_fields=True):
+    """Verdicts due in the next `within_days` days. `cursor` is the `next_cursor` of the page before."""
+
+    within_days: Annotated[int, Meta(ge=1, le=366)] = 30
+    cursor: str | None = None
+    limit: PageLimit = 50
 
 
 @call(
@@ -22,4 +34,21 @@ async def report_liability(request: Call) -> Reply:
     return reply(await context(request).engine.liability(at.as_of, at.known_at))
 
 
-HANDLERS = (report_liability,)
+@call(
+    "GET",
+    "/v1/reports/tier-warnings",
+    roles=OPS,
+    tag="Reports",
+    query=Within,
+    answers={200: TierWarnings},
+)
+async def report_tier_warnings(request: Call) -> Reply:
+    """Report the members whose tier would fall soon if they bought nothing more, and what they need to keep it.
+
+    Soonest first. A page may hold fewer than asked for, even none: go on while there is a `next_cursor`.
+    """
+    asked = read_query(request, Within)
+    return reply(await context(request).engine.tier_warnings(asked.within_days, asked.cursor, asked.limit))
+
+
+HANDLERS = (report_liability, report_tier_warnings)

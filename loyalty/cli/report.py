@@ -1,4 +1,4 @@
-"""`loyalty report liability`."""
+"""`loyalty report`: liability, and tier warnings."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -12,12 +12,13 @@ from loyalty.currency import shown
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from loyalty.engine.answers import Liability, LiabilityPart
+    from loyalty.calendar import Calendar
+    from loyalty.engine.answers import Liability, LiabilityPart, ProjectedTier, TierWarning
 
 
 @click.group()
 def report() -> None:
-    """Reports for finance."""
+    """Reports for finance and for those who look after members."""
 
 
 @report.command()
@@ -49,6 +50,74 @@ def liability(as_of: datetime | None, known_at: datetime | None, as_json: bool) 
         return FAILED
 
     run(work)
+
+
+@report.command("tier-warnings")
+@click.option("--within-days", type=click.IntRange(1, 366), default=30, show_default=True, metavar="DAYS")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, one member a line, amounts in minor units.")
+def tier_warnings(within_days: int, as_json: bool) -> None:
+    """Members whose tier would fall within so many days if they bought nothing more, and what they need to keep it."""
+
+    async def work(url: str) -> int:
+        from loyalty.engine.engine import Engine
+
+        engine = await Engine.open(url, pool_size=2)
+        try:
+            cursor: str | None = None
+            found: list[TierWarning] = []
+            while True:
+                page = await engine.tier_warnings(within_days, cursor, 200)
+                if as_json:
+                    _lines(page.warnings)
+                else:
+                    found += page.warnings
+                cursor = page.next_cursor
+                if cursor is None:
+                    break
+        finally:
+            await engine.close()
+        if not as_json:
+            version = engine.programs_known.at(page.as_of)
+            _print_warnings(found, within_days, version.program.currency, version.calendar)
+        return DONE
+
+    run(work)
+
+
+def _lines(warnings: "list[TierWarning]") -> None:
+    import msgspec
+
+    for warning in warnings:
+        click.echo(msgspec.json.encode(warning).decode())
+
+
+def _print_warnings(warnings: "list[TierWarning]", days: int, currency: str, calendar: "Calendar") -> None:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.print(f"[bold]{len(warnings):,} members[/bold] would fall within {days} days\n")
+    if not warnings:
+        return
+    table = _table("member", "tier", "falls to", "on", "needs to keep it")
+    for warning in warnings:
+        coming = warning.projected
+        table.add_row(
+            warning.member_id,
+            warning.tier,
+            coming.tier,
+            f"{calendar.day(coming.at)}",
+            _needs(coming, currency),
+        )
+    console.print(table)
+
+
+def _needs(coming: "ProjectedTier", currency: str) -> str:
+    needed = coming.needed
+    if needed is None:
+        return ""
+    parts = [] if needed.spend_amount is None else [shown(needed.spend_amount, currency)]
+    parts += [] if needed.visits is None else [f"{needed.visits:,} visit{'' if needed.visits == 1 else 's'}"]
+    return (" or " if needed.need == "any" else " and ").join(parts)
 
 
 def _print(found: "Liability") -> None:

@@ -3,17 +3,31 @@
 import time
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loyalty.cli.progress import Reporter
 from loyalty.cli.session import DONE
 from loyalty.schedule import ScheduledKind
 
+if TYPE_CHECKING:
+    from loyalty.engine.engine import Engine
+
 _STEPS = 1000
+
+Show = Callable[["Engine", dict[str, int]], None]
+"""Prints the counts of a job that is done."""
+
+
+def show_counts(engine: "Engine", counts: dict[str, int]) -> None:  # noqa: ARG001
+    """One count a line."""
+    import click
+
+    for name, value in counts.items():
+        click.echo(f"{name.replace('_', ' '):<24} {value:>16,}")
 
 
 def show_job(
-    kind: ScheduledKind, through: datetime | None, dry_run: bool
+    kind: ScheduledKind, through: datetime | None, dry_run: bool, show: Show = show_counts
 ) -> Callable[[str], Coroutine[Any, Any, int]]:
     """A command that does what is due up to `through` (default: now), shows how far it is, and prints its counts."""
 
@@ -37,8 +51,7 @@ def show_job(
             await record_job(engine.pool, kind, until, dry_run, counts, time.monotonic() - begun)
         finally:
             await engine.close()
-        for name, value in counts.items():
-            click.echo(f"{name.replace('_', ' '):<24} {value:>16,}")
+        show(engine, counts)
         if dry_run:
             click.echo("Nothing was posted: this was a dry run.")
         return DONE

@@ -11,9 +11,21 @@ from msgspec import Struct
 from loyalty.acts import acting
 from loyalty.db.connect import open_pool
 from loyalty.db.sql import query
-from loyalty.engine import erase, expire, explain, export, liability, merge, quote, reads, review, timeouts
+from loyalty.engine import (
+    erase,
+    expire,
+    explain,
+    export,
+    liability,
+    merge,
+    outlook,
+    quote,
+    reads,
+    review,
+    timeouts,
+)
 from loyalty.engine.access import Access
-from loyalty.engine.answers import Answer
+from loyalty.engine.answers import Answer, TierWarnings
 from loyalty.engine.batch import Item, run_batch
 from loyalty.engine.batcher import Batcher
 from loyalty.engine.past_due import Counts, Progress
@@ -112,7 +124,7 @@ class Engine(Access):
     async def review_tiers(
         self, through: datetime | None = None, dry_run: bool = False, progress: Progress | None = None
     ) -> Counts:
-        """As `expire`, for the accounts whose tier verdict is due."""
+        """Posts every tier verdict that fell due up to `through`; see `loyalty.engine.review` for what it counts."""
         return await review.review_tiers(self, through, dry_run, progress)
 
     async def time_out_holds(
@@ -171,6 +183,12 @@ class Engine(Access):
     async def liability(self, as_of: datetime | None = None, known_at: datetime | None = None) -> Struct:
         """Outstanding points by tier and month of expiry, and the sums that prove them."""
         return await liability.liability(self, as_of, known_at)
+
+    async def tier_warnings(
+        self, within_days: int = 30, cursor: str | None = None, limit: int = 50
+    ) -> TierWarnings:
+        """Members whose tier would fall within so many days if they bought nothing more, and what they need."""
+        return await outlook.tier_warnings(self, within_days, cursor, limit)
 
     # -- people ----------------------------------------------------------------------------------------------------
 

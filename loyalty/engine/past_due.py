@@ -37,7 +37,7 @@ async def walk(
     """
     totals = dict.fromkeys(("accounts", *NAMES), 0)
     async with engine.pool.acquire() as connection:
-        through = await _until(connection, through)
+        through = await until(connection, through)
         to_do = 0
         for shard in range(engine.shards):
             to_do += await connection.fetchval(query("count_due"), shard, through, due)
@@ -58,7 +58,8 @@ async def walk(
     return totals
 
 
-async def _until(connection: asyncpg.Connection, through: datetime | None) -> datetime:
+async def until(connection: asyncpg.Connection, through: datetime | None) -> datetime:
+    """`through`, or now. Raises FutureTime if it lies ahead of the ledger's clock."""
     now = await store.ledger_now(connection)
     if through is not None and through > now:
         raise FutureTime(

@@ -37,6 +37,7 @@ from loyalty.engine.facts import (
     reversal_facts,
 )
 from loyalty.engine.loading import load_tiers, make_context, verdict_due
+from loyalty.engine.outlook import projected
 from loyalty.engine.past import book_at, instants
 from loyalty.engine.programs import BEGINNING, load_programs
 from loyalty.engine.standing import standing_of_head
@@ -153,6 +154,7 @@ async def tier(engine: Access, member: str) -> TierStanding:
         valid_until=standing.valid_until,
         qualifying=QualifyingAnswer(found.spend_amount, found.visits, found.from_),
         next=NextTier(needed.tier, needed.spend_amount, needed.visits, needed.need) if needed else None,
+        projected=projected(context.programs, standing, context.rows[book.account]),
         benefits=next(known.benefits for known in program.tiers if known.id == standing.tier),
         history=[TierPeriod(period.tier, period.from_, period.until, period.reason) for period in held],
     )

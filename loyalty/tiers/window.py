@@ -137,15 +137,20 @@ def progress(
     for higher in program.tiers[rank(program, standing.tier) + 1 :]:
         qualify = higher.qualify
         if qualify is not None:
-            needed = Needed(
-                tier=higher.id,
-                spend_amount=_missing(qualify.spend_amount, found.spend_amount),
-                visits=_missing(qualify.visits, found.visits),
-                need=qualify.need,
-            )
+            needed = missing(higher.id, qualify, found)
             break
     return Progress(spend_amount=found.spend_amount, visits=found.visits, from_=found.from_, next=needed)
 
 
-def _missing(asked: int | None, found: int) -> int | None:
+def missing(tier: str, qualify: Qualify, found: Metric) -> Needed:
+    """What a window lacks of what a tier asks for."""
+    return Needed(
+        tier=tier,
+        spend_amount=_short(qualify.spend_amount, found.spend_amount),
+        visits=_short(qualify.visits, found.visits),
+        need=qualify.need,
+    )
+
+
+def _short(asked: int | None, found: int) -> int | None:
     return None if asked is None else max(asked - found, 0)

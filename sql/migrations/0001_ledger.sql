@@ -191,6 +191,7 @@ create table account (
     primary key (shard, account)
 ) with (fillfactor = 70);
 create index account_due on account (shard, due_at) where due_at is not null;
+create index account_verdict on account (shard, tier_verdict_at, account) where tier_verdict_at is not null;
 create index account_merged on account (merged_into) where merged_into is not null;
 
 create table open_lot (

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from loyalty.calendar import END_OF_TIME, Calendar, calendar_of, shift_days
+from loyalty.calendar import END_OF_TIME, Calendar, calendar_of, just_before, shift_days
 from loyalty.program.model import ExpireAfter, ExpireFixed, ExpireInactivity, Program
 
 from . import model_tiers as tiers
@@ -415,6 +415,36 @@ class Account:
             "valid_until": standing.valid_until,
             "qualifying": {"spend_amount": found.spend, "visits": found.visits, "from": found.start},
             "next": needed,
+            "projected": self.projected(standing),
+        }
+
+    def projected(self, standing: tiers.Standing) -> dict[str, Any] | None:
+        """What the next verdict would give, and what its window lacks if that is a fall."""
+        if standing.verdict_at is None or standing.valid_until is None:
+            return None
+        program = self.versions(standing.verdict_at)[1]
+        change = tiers.verdict(program, standing, self.rows)
+        found = tiers.metric(program, self.rows, just_before(standing.valid_until))
+        asked = program.tiers[tiers.rank(program, standing.tier)].qualify
+        needed = None
+        if change.reason == "review" and asked is not None:
+            needed = {
+                "tier": standing.tier,
+                "spend_amount": asked.spend_amount and max(0, asked.spend_amount - found.spend),
+                "visits": asked.visits and max(0, asked.visits - found.visits),
+            }
+        return {
+            "tier": change.tier,
+            "at": change.at,
+            "reason": change.reason,
+            "valid_until": change.valid_until,
+            "window": {
+                "spend_amount": found.spend,
+                "visits": found.visits,
+                "from": found.start,
+                "until": standing.valid_until,
+            },
+            "needed": needed,
         }
 
     def tier_steps(self, program: Program) -> list[tuple[str, datetime]]:
