@@ -280,6 +280,12 @@ async def resolve(engine: Access, connection: asyncpg.Connection, items: list[It
         if where is None:
             item.outcome = _unknown(item)
             continue
+        taken = _paying_with(item, found)
+        if taken is not None and (taken.shard, taken.account) != where:
+            item.outcome = _belongs_to_another(
+                item
+            )  # in another shard, too, which is not seen under the lock
+            continue
         item.where = where
         for key in _keys(item):
             coming[key].add(where)
@@ -292,6 +298,21 @@ def _keys(item: Item) -> list[RequestKey]:
     if isinstance(item.request, Purchase) and item.request.redemption is not None:
         keys.append(("redemption", item.request.redemption.redemption_id))
     return keys
+
+
+def _paying_with(item: Item, found: dict[RequestKey, Recorded]) -> Recorded | None:
+    """The redemption on record that a purchase is paid with, if that is so."""
+    if not isinstance(item.request, Purchase) or item.request.redemption is None:
+        return None
+    return found.get(("redemption", item.request.redemption.redemption_id))
+
+
+def _belongs_to_another(item: Item) -> IdConflict:
+    assert isinstance(item.request, Purchase)
+    assert item.request.redemption is not None
+    return IdConflict(
+        f"Redemption {item.request.redemption.redemption_id} belongs to another member. Use an id of its own."
+    )
 
 
 def _unknown(item: Item) -> LoyaltyError:
@@ -386,12 +407,9 @@ def _outcome(context: Context, found: dict[RequestKey, Recorded], item: Item) ->
         return replay(found[own], item, item.where)
     book = context.books[account]
     number, active_at = book.head.number, book.head.active_at
-    if isinstance(item.request, Purchase) and item.request.redemption is not None:
-        taken = found.get(("redemption", item.request.redemption.redemption_id))
-        if taken is not None and taken.account != account:
-            return IdConflict(
-                f"Redemption {item.request.redemption.redemption_id} belongs to another member. Use an id of its own."
-            )
+    taken = _paying_with(item, found)
+    if taken is not None and taken.account != account:
+        return _belongs_to_another(item)
     try:
         body, replayed = decide(context, book, item.normal, item.fingerprint, own)
     except LoyaltyError as error:

@@ -3,7 +3,8 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from loyalty.errors import InvalidRequest
+from loyalty.db.connect import connect_owner
+from loyalty.errors import IdConflict, InvalidRequest
 from loyalty.types import Capture, PurchaseRedemption, Reversal, UnlinkedReturn
 from tests.builders import (
     START,
@@ -177,3 +178,21 @@ async def test_points_of_nobody_are_forfeited_when_a_redemption_is_reversed(data
         assert (await ledger.do(Reversal("x", 40, "v"))).balance.balance == 0
         owed: Any = await ledger.engine.liability()
         assert (owed.outstanding, owed.redeemed, owed.adjusted) == (0, 0, -100)
+
+
+async def test_a_purchase_is_not_paid_with_a_redemption_of_another_member_in_another_shard(
+    database_url: str,
+) -> None:
+    """The look under the lock sees one shard: the id was used a second time."""
+    connection = await connect_owner(database_url)
+    await connection.execute("update setting set shards = 5")
+    await connection.close()
+    members = [f"m{n}" for n in range(8)]
+    async with open_ledger(database_url, program(), *members) as ledger:
+        assert await ledger.value("select count(distinct shard)::int from account") > 1
+        for member in members:
+            await ledger.do(purchase(10000, member=member))
+        await ledger.do(redeem(10, "m0", id="x"))
+        for member in members[1:]:
+            paid = purchase(10000, member=member, pay=PurchaseRedemption("x", points=10))
+            await ledger.refused(paid, IdConflict)

@@ -13,7 +13,7 @@ from . import model_tiers as tiers
 from .model_account import Account, Lot, life
 from .model_redeem import Redeeming
 from .model_rules import Facts, Used, birthday_matches, exact_text, is_counted, judge
-from .model_state import Bought, goods, numbered
+from .model_state import Bought, Refused, goods, numbered
 
 
 class Buying(Redeeming):
@@ -57,6 +57,10 @@ class Buying(Redeeming):
 
     def purchase(self, request: Purchase) -> dict[str, Any]:
         account = self.member(request.member)
+        if request.redemption is not None:  # ids are looked up first
+            known = self.redemptions.get(request.redemption.redemption_id)
+            if known is not None and known.account is not account:
+                raise Refused("id-conflict")
         self.check_time(request.occurred_at)
         account.post_due(self.now)
         version, program = self.version_at(request.occurred_at)

@@ -77,8 +77,9 @@ class World:
             return Owed(self.now, *self.instants())
         if dice < 0.20:
             return self.merge()
-        if dice < 0.205:
-            return Erase(self.now, rng.choice(self.members))
+        if dice < 0.21:
+            whom = self.burdened(self.living()) if rng.random() < 0.5 else None
+            return Erase(self.now, whom or rng.choice(self.members))
         if dice < 0.30:
             return Look(self.now, rng.choice(self.members))
         if dice < 0.33 and (newcomer := self.newcomer()) is not None:
@@ -150,13 +151,25 @@ class World:
         """Mostly of two who are there; else a merge again, elsewhere, in a circle, of nobody."""
         rng, living = self.rng, self.living()
         if rng.random() < 0.6 and len(living) > 4:
-            return Merge(self.now, *(self.name_of(one) for one in rng.sample(living, 2)))
+            one, other = rng.sample(living, 2)
+            if rng.random() < 0.5:
+                one = self.burdened(living) or one
+            pair = rng.sample((one, other), 2) if one != other else rng.sample(living, 2)
+            return Merge(self.now, *(self.name_of(name) for name in pair))
         if rng.random() < 0.5 and (gone := [one for one in self.members if one not in living]):
             old = rng.choice(gone)
             there = self.model.names.get(old) if self.model else None
             into = rng.choice((there or "nobody", rng.choice(gone), rng.choice(self.members), "nobody"))
             return Merge(self.now, *rng.sample((old, into), 2))
         return Merge(self.now, rng.choice(self.members[:6]), rng.choice(self.members[:6]))
+
+    def burdened(self, living: list[str]) -> str | None:
+        """A member with holds or debt, if there is one."""
+        if self.model is None:
+            return None
+        accounts = self.model.members
+        found = [one for one in living if accounts[one].holds or accounts[one].debt]
+        return self.rng.choice(found) if found else None
 
     def instants(self) -> tuple[datetime | None, datetime | None]:
         """What is asked of the past: as of, known at. Often a second when something happened."""
@@ -303,6 +316,8 @@ class World:
         held = [name for name in self.holds[-RECENT:] if self.owner(name) == member]
         if held and self.rng.random() < 0.6:
             name = self.rng.choice(held)
+        elif self.model is not None and self.model.redemptions and self.rng.random() < 0.04:
+            name = self.pick(list(self.model.redemptions))  # perhaps another's
         else:
             name = self.id("x")
             self.redemptions.append(name)
