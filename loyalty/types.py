@@ -17,16 +17,48 @@ MAX_AMOUNT = 2**53
 Shard = int
 AccountNumber = int
 
-RequestId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:/-]{1,128}\Z")]
-EventType = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
-MemberId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")]
-MemberRef = Annotated[str, Meta(min_length=1, max_length=260)]
+NAME_SHAPES = {
+    "id": r"[A-Za-z0-9._-]{1,64}",
+    "phone": r"\+[0-9]{2,15}",
+    "card": r"[A-Za-z0-9._-]{1,64}",
+    "email": r"[^@\s\x00-\x1f\x7f-\x9f]{1,128}@[^@\s\x00-\x1f\x7f-\x9f]{1,126}",
+    "ext": r"[A-Za-z0-9._:/-]{1,128}",
+}
+"""How a member_id (`id`) and the identifiers of each scheme are written, as regular expressions."""
+
+
+def _whole(shape: str) -> Meta:
+    return Meta(pattern=rf"\A{shape}\Z")
+
+
+_schemes = "|".join(f"{scheme}:{shape}" for scheme, shape in NAME_SHAPES.items() if scheme != "id")
+
+RequestId = Annotated[str, _whole(r"[A-Za-z0-9._:/-]{1,128}")]
+EventType = Annotated[str, _whole(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")]
+MemberId = Annotated[str, _whole(NAME_SHAPES["id"])]
+Phone = Annotated[str, _whole(NAME_SHAPES["phone"])]
+Card = Annotated[str, _whole(NAME_SHAPES["card"])]
+Email = Annotated[str, _whole(NAME_SHAPES["email"])]
+Ext = Annotated[str, _whole(NAME_SHAPES["ext"])]
+MemberRef = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=260,
+        extra_json_schema={"pattern": rf"^({NAME_SHAPES['id']}|{_schemes})$"},
+    ),
+]
 """A member_id, or an identifier with its scheme: `phone:+8613800000001`, `card:…`, `email:…`, `ext:…`."""
-Text = Annotated[str, Meta(min_length=1, max_length=128)]
-LongText = Annotated[str, Meta(min_length=1, max_length=500)]
+
+# What is looked at after decoding, so that the refusal can say it better, stands here for readers of the schema.
+_PRINTABLE = {"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
+_YEARS = {"pattern": r"^(19|[2-8][0-9])[0-9]{2}-"}
+
+Text = Annotated[str, Meta(min_length=1, max_length=128, extra_json_schema=_PRINTABLE)]
+LongText = Annotated[str, Meta(min_length=1, max_length=500, extra_json_schema=_PRINTABLE)]
 Amount = Annotated[int, Meta(ge=0, le=MAX_AMOUNT)]
 Points = Annotated[int, Meta(ge=1, le=MAX_AMOUNT)]
-Instant = Annotated[datetime, Meta(tz=True)]
+Instant = Annotated[datetime, Meta(tz=True, extra_json_schema=_YEARS)]
 HoldSeconds = Annotated[int, Meta(ge=1, le=7 * 24 * 3600)]
 
 Quantity = int | Decimal | Fraction
@@ -76,13 +108,16 @@ class ReturnLine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     amount: Amount | None = None
 
 
+ReturnLines = Annotated[tuple[ReturnLine, ...], Meta(extra_json_schema={"minItems": 1})]
+
+
 class Return(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Goods of a known purchase come back. `lines` None: all that is left of it."""
 
     return_id: RequestId
     purchase_id: RequestId
     occurred_at: Instant
-    lines: tuple[ReturnLine, ...] | None = None
+    lines: ReturnLines | None = None
 
 
 class UnlinkedReturn(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -178,29 +213,26 @@ class Enrolment(Struct, frozen=True, forbid_unknown_fields=True):
     """A person joins. A `member_id` is made up when absent."""
 
     member_id: MemberId | None = None
-    phone: Annotated[str, Meta(pattern=r"\A\+[0-9]{2,15}\Z")] | None = None
-    card: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")] | None = None
-    email: (
-        Annotated[str, Meta(pattern=r"\A[^@\s\x00-\x1f\x7f]{1,128}@[^@\s\x00-\x1f\x7f]{1,126}\Z")] | None
-    ) = None
-    ext: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:/-]{1,128}\Z")] | None = None
+    phone: Phone | None = None
+    card: Card | None = None
+    email: Email | None = None
+    ext: Ext | None = None
     name: Text | None = None
     birthday: date | None = None
     channel: Text | None = None
     enrolled_at: Instant | None = None
 
 
+Status = Annotated[str, Meta(extra_json_schema={"enum": ["active", "blocked"]})]
+
+
 class MemberChange(Struct, frozen=True, forbid_unknown_fields=True):
     """What may be changed of a member. A field left out stays; null takes the value away."""
 
-    phone: Annotated[str, Meta(pattern=r"\A\+[0-9]{2,15}\Z")] | None | UnsetType = UNSET
-    card: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,64}\Z")] | None | UnsetType = UNSET
-    email: (
-        Annotated[str, Meta(pattern=r"\A[^@\s\x00-\x1f\x7f]{1,128}@[^@\s\x00-\x1f\x7f]{1,126}\Z")]
-        | None
-        | UnsetType
-    ) = UNSET
-    ext: Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._:/-]{1,128}\Z")] | None | UnsetType = UNSET
+    phone: Phone | None | UnsetType = UNSET
+    card: Card | None | UnsetType = UNSET
+    email: Email | None | UnsetType = UNSET
+    ext: Ext | None | UnsetType = UNSET
     name: Text | None | UnsetType = UNSET
     birthday: date | None | UnsetType = UNSET
-    status: str | UnsetType = UNSET
+    status: Status | UnsetType = UNSET

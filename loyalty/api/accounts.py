@@ -8,25 +8,36 @@ from msgspec import Meta, Struct
 from loyalty.api import examples
 from loyalty.api.auth import ALL, OPS
 from loyalty.api.contract import call
-from loyalty.api.reading import Call, PageLimit, context, in_path, read_json, read_query
+from loyalty.api.reading import PAGE_BEFORE, Call, PageLimit, context, in_path, read_json, read_query
 from loyalty.api.reply import Reply, created, reply
 from loyalty.engine.answers import AdjustmentAnswer, Balance, EntryPage, PurchasePage, TierStanding
 from loyalty.engine.validate import check_instant, validate
-from loyalty.errors import IdConflict, InsufficientPoints, UnknownMember
+from loyalty.errors import FutureTime, IdConflict, InsufficientPoints, UnknownMember
 from loyalty.types import MAX_AMOUNT, Adjustment, Instant, LongText, RequestId
 
 
 class AsOf(Struct, frozen=True, forbid_unknown_fields=True):
     """An instant of the past (`as_of`, default now), as it was known at `known_at` (default: as known now)."""
 
-    as_of: Instant | None = None
-    known_at: Instant | None = None
+    as_of: Annotated[Instant, Meta(description="The instant to look at; default now.")] | None = None
+    known_at: (
+        Annotated[Instant, Meta(description="As it was known at this instant; default as known now.")] | None
+    ) = None
 
 
-class Page(Struct, frozen=True, forbid_unknown_fields=True):
-    """`cursor` is the `next_cursor` of the page before."""
+class EntriesPage(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which entries: from where on, and how many."""
 
-    cursor: str | None = None
+    cursor: Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,8}\Z", description=PAGE_BEFORE)] | None = None
+    limit: PageLimit = 50
+
+
+class PurchasesPage(Struct, frozen=True, forbid_unknown_fields=True):
+    """Which purchases: from where on, and how many."""
+
+    cursor: (
+        Annotated[str, Meta(pattern=r"\A[0-9]{1,16}-[1-9][0-9]{0,8}\Z", description=PAGE_BEFORE)] | None
+    ) = None
     limit: PageLimit = 50
 
 
@@ -49,7 +60,7 @@ _adjustment = msgspec.json.Decoder(AdjustmentBody)
     tag="Points",
     query=AsOf,
     answers={200: Balance},
-    problems=(UnknownMember,),
+    problems=(UnknownMember, FutureTime),
 )
 async def read_balance(request: Call) -> Reply:
     """Read the balance with its lots, holds and what expires next, now or at a past instant."""
@@ -62,13 +73,13 @@ async def read_balance(request: Call) -> Reply:
     "/v1/members/{member:str}/entries",
     roles=ALL,
     tag="Points",
-    query=Page,
+    query=EntriesPage,
     answers={200: EntryPage},
     problems=(UnknownMember,),
 )
 async def list_entries(request: Call) -> Reply:
     """List the entries, newest first."""
-    page = read_query(request, Page)
+    page = read_query(request, EntriesPage)
     return reply(await context(request).engine.entries(in_path(request, "member"), page.cursor, page.limit))
 
 
@@ -77,13 +88,13 @@ async def list_entries(request: Call) -> Reply:
     "/v1/members/{member:str}/purchases",
     roles=ALL,
     tag="Points",
-    query=Page,
+    query=PurchasesPage,
     answers={200: PurchasePage},
     problems=(UnknownMember,),
 )
 async def list_purchases(request: Call) -> Reply:
     """List the member's purchases, newest first."""
-    page = read_query(request, Page)
+    page = read_query(request, PurchasesPage)
     return reply(await context(request).engine.purchases(in_path(request, "member"), page.cursor, page.limit))
 
 

@@ -31,6 +31,7 @@ from loyalty.api import (
 from loyalty.api.context import Context
 from loyalty.api.contract import complete
 from loyalty.api.limiter import Limiter
+from loyalty.api.methods import Methods
 from loyalty.api.metrics import keep_figures
 from loyalty.api.observer import Observer
 from loyalty.api.page import OfflineSwagger
@@ -125,7 +126,9 @@ def create_app(settings: Settings) -> Litestar:
         debug=False,
     )
     complete(app)
-    app.asgi_handler = Observer(app.asgi_handler, settings)
+    methods = Methods(app)
+    app.state["methods"] = methods
+    app.asgi_handler = Observer(methods, settings)
     if traces is not None:
         app.asgi_handler = traces.around(app.asgi_handler)
     return app

@@ -31,8 +31,16 @@ from loyalty.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
+from loyalty.types import MemberRef, RequestId, Text
 
 REF = "#/components/schemas/{name}"
+IN_PATH = {
+    "member": MemberRef,
+    "purchase_id": RequestId,
+    "redemption_id": RequestId,
+    "event_id": RequestId,
+}
+"""The types of what stands in paths, by name."""
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
@@ -147,7 +155,7 @@ def _fill(operation: Operation, contract: Contract, route_: HTTPRoute, schemas: 
             param_in="path",
             required=True,
             description="Percent-encode a slash as %2F and a plus in a query as %2B.",
-            schema=Schema(type=OpenAPIType.STRING, min_length=1, max_length=260),
+            schema=cast("Schema", _for_browsers(msgspec.json.schema(IN_PATH.get(name, Text)))),
         )
         for name in route_.path_parameters
     ]
@@ -160,6 +168,7 @@ def _fill(operation: Operation, contract: Contract, route_: HTTPRoute, schemas: 
                 name=name,
                 param_in="query",
                 required=name in schema.get("required", ()),
+                description=_described(one),
                 schema=cast("Schema", _without_null(_for_browsers(one))),
             )
             for name, one in schema["properties"].items()
@@ -245,6 +254,11 @@ def _for_browsers(schema: Any) -> Any:
     if isinstance(schema, list | tuple):
         return [_for_browsers(value) for value in schema]
     return schema
+
+
+def _described(schema: dict[str, Any]) -> str | None:
+    said = (one.get("description") for one in (schema, *schema.get("anyOf", ())))
+    return next(filter(None, said), None)
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from loyalty.api.auth import OPS
 from loyalty.api.contract import call
-from loyalty.api.reading import Call, PageLimit, context, in_path, read_optional_json, read_query
+from loyalty.api.reading import PAGE_BEFORE, Call, PageLimit, context, in_path, read_optional_json, read_query
 from loyalty.api.reply import Reply, reply
 from loyalty.backtest.report import Report
 from loyalty.engine.validate import check_instant
@@ -60,7 +60,7 @@ class JobQuery(Struct, frozen=True, forbid_unknown_fields=True):
     """Which jobs: of one kind, and from where on."""
 
     kind: Kind | None = None
-    cursor: Annotated[str, Meta(max_length=100)] | None = None
+    cursor: Annotated[str, Meta(max_length=100, description=PAGE_BEFORE)] | None = None
     limit: PageLimit = 50
 
 

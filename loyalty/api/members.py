@@ -1,24 +1,37 @@
 """Members: enrol, read, search, change."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from loyalty.api.auth import OPS, STAFF, caller
 from loyalty.api.contract import call
-from loyalty.api.reading import Call, PageLimit, context, in_path, read_json, read_query
+from loyalty.api.reading import PAGE_BEFORE, Call, PageLimit, context, in_path, read_json, read_query
 from loyalty.api.reply import Reply, reply
-from loyalty.errors import FieldError, Forbidden, InvalidRequest, MemberExists, MergeConflict, UnknownMember
+from loyalty.errors import (
+    FieldError,
+    Forbidden,
+    FutureTime,
+    InvalidRequest,
+    MemberExists,
+    MergeConflict,
+    UnknownMember,
+)
 from loyalty.members import directory
 from loyalty.members.answers import MemberAnswer, MemberPage
 from loyalty.members.directory import Listed
 from loyalty.members.enrol import enrol
-from loyalty.members.identity import SCHEMES, Name, parse_reference
-from loyalty.types import Enrolment, MemberChange, MemberRef, Text
+from loyalty.members.identity import SCHEMES, normal
+from loyalty.members.text import check_text
+from loyalty.types import Card, Email, Enrolment, Ext, MemberChange, MemberRef, Text
 
 _enrolment = msgspec.json.Decoder(Enrolment)
 _change = msgspec.json.Decoder(MemberChange)
+
+
+SearchedPhone = Annotated[str, Meta(pattern=r"\A[+ ][0-9]{2,15}\Z")]
+"""A plus that nobody encoded arrives as a space."""
 
 
 class MemberSearch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,12 +40,12 @@ class MemberSearch(Struct, frozen=True, forbid_unknown_fields=True):
     `name` is the whole name, in any case.
     """
 
-    phone: str | None = None
-    card: str | None = None
-    email: str | None = None
-    ext: str | None = None
-    name: Text | None = None
-    cursor: str | None = None
+    phone: SearchedPhone | None = None
+    card: Card | None = None
+    email: Email | None = None
+    ext: Ext | None = None
+    name: Annotated[Text, Meta(description="How the name begins.")] | None = None
+    cursor: Annotated[str, Meta(pattern=r"\A[1-9a-f][0-9a-f]{0,14}\Z", description=PAGE_BEFORE)] | None = None
     limit: PageLimit = 50
 
 
@@ -44,7 +57,7 @@ class MemberSearch(Struct, frozen=True, forbid_unknown_fields=True):
     body=Enrolment,
     example=Enrolment(phone="+8613800000001", name="Li Lei", birthday=None),
     answers={201: MemberAnswer, 200: MemberAnswer},
-    problems=(MemberExists,),
+    problems=(MemberExists, FutureTime),
     replays=True,
 )
 async def enrol_member(request: Call) -> Reply:
@@ -81,10 +94,16 @@ async def read_member(request: Call) -> Reply:
 async def search_members(request: Call) -> Reply:
     """Search members by identifiers or by their whole name."""
     wanted = read_query(request, MemberSearch)
-    names = [name for scheme in SCHEMES if (name := _name(scheme, getattr(wanted, scheme))) is not None]
+    errors: list[FieldError] = []
+    check_text("name", wanted.name, errors)
+    if errors:
+        raise InvalidRequest("name: " + errors[0].message, errors=errors)
+    names = [
+        normal(scheme, value.replace(" ", "+")) for scheme in SCHEMES if (value := getattr(wanted, scheme))
+    ]
     if not names and wanted.name is None:
         raise InvalidRequest("Say whom to look for: give phone, card, email, ext or name.")
-    after = _after(wanted.cursor)
+    after = int(wanted.cursor or "0", 16)
     engine = context(request).engine
     found, last = await directory.search(
         engine.pool, engine.vault, names, wanted.name, after=after, limit=wanted.limit
@@ -175,32 +194,6 @@ async def _answer(request: Call, listed: Listed) -> MemberAnswer:
         return listed.answer(listed.tier)
     now = await engine.now()
     return listed.answer((await engine.programs()).at(now).program.tiers[0].id)
-
-
-def _name(scheme: str, value: str | None) -> Name | None:
-    if value is None:
-        return None
-    if scheme == "phone" and value.startswith(" "):
-        value = "+" + value[1:]  # a plus that nobody encoded, as a form's space
-    try:
-        return parse_reference(f"{scheme}:{value}")
-    except InvalidRequest as error:
-        message = error.errors[0].message
-        raise InvalidRequest(f"{scheme}: {message}", errors=[FieldError(scheme, message)]) from None
-
-
-def _after(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    try:
-        after = int(cursor, 16)
-    except ValueError:
-        after = -1
-    if not 0 < after < 2**63:
-        raise InvalidRequest(
-            "cursor: take it from the page before.", errors=[FieldError("cursor", "not valid")]
-        )
-    return after
 
 
 HANDLERS = (enrol_member, read_member, search_members, change_member, merge_member, erase_member)

@@ -134,7 +134,10 @@ def as_error(exception: Exception) -> e.LoyaltyError:
 def handle(request: Request[Any, Any, Any], exception: Exception) -> Response[bytes]:
     """Litestar's exception handler for everything."""
     with structlog.contextvars.bound_contextvars(request_id=request.scope.get("request_id")):
-        return problem_reply(as_error(exception)).as_response()
+        error = as_error(exception)
+        if isinstance(error, MethodNotAllowed):
+            error.facts["allow"] = request.app.state["methods"].of(request.scope["path"])
+        return problem_reply(error).as_response()
 
 
 def decode_error(exception: msgspec.DecodeError, prefix: str = "") -> e.InvalidRequest:
@@ -184,4 +187,5 @@ _SHAPES = {
     "card": "1 to 64 characters of A-Z a-z 0-9 . _ -",
     "phone": "'+' and 2 to 15 digits",
     "email": "an e-mail address",
+    "cursor": "the `next_cursor` of the page before, as it came",
 }

@@ -26,7 +26,7 @@ from loyalty.errors import (
     UnknownPurchase,
 )
 from loyalty.rules.words import Audience, languages
-from loyalty.types import Instant, Purchase, RequestId, Return, ReturnLine
+from loyalty.types import Instant, Purchase, RequestId, Return, ReturnLines
 
 _REDEEMING = (InsufficientPoints, RedemptionNotAllowed, MemberBlocked)
 _RETURNING = (UnknownPurchase, ReturnExceedsPurchase, ReturnNotAllowed, FutureTime)
@@ -37,7 +37,7 @@ class ReturnBody(Struct, frozen=True, forbid_unknown_fields=True):
 
     return_id: RequestId
     occurred_at: Instant
-    lines: tuple[ReturnLine, ...] | None = None
+    lines: ReturnLines | None = None
 
 
 Language = Annotated[str, Meta(extra_json_schema={"enum": list(languages())})]
@@ -136,7 +136,7 @@ async def read_purchase_called_batch(request: Call) -> Reply:
     body=Purchase,
     example=examples.PURCHASE,
     answers={200: Quote},
-    problems=(UnknownMember, FutureTime, *_REDEEMING),
+    problems=(UnknownMember, IdConflict, FutureTime, *_REDEEMING),
 )
 async def quote_purchase(request: Call) -> Reply:
     """Quote a purchase: the receipt it would get, and the most points that may be redeemed on it.
@@ -173,7 +173,7 @@ async def record_return(request: Call) -> Reply:
     body=ReturnBody,
     example=examples.RETURN,
     answers={200: ReturnReceipt},
-    problems=_RETURNING,
+    problems=(IdConflict, *_RETURNING),
 )
 async def quote_return(request: Call) -> Reply:
     """Quote a return: what it would take back and give back. Nothing is written."""

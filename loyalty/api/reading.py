@@ -1,12 +1,13 @@
 """Reading what clients send: media type, size, JSON, query and path, each checked before anything is done."""
 
 import re
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from loyalty.api.context import Context
 from loyalty.api.problems import decode_error
@@ -14,6 +15,7 @@ from loyalty.errors import FieldError, InvalidRequest, TooLarge, UnsupportedMedi
 from loyalty.types import RequestId
 
 T = TypeVar("T")
+Query = TypeVar("Query", bound=Struct)
 Call = Request[Any, Any, Any]
 
 MAX_BODY = 2**20
@@ -22,7 +24,8 @@ MAX_QUERY_FIELDS = 20
 ESCAPED_SLASH = "\x1f"
 """Stands in a routed path for a slash that was written %2F; no path that is let in holds it otherwise."""
 
-PageLimit = Annotated[int, Meta(ge=1, le=200)]
+PageLimit = Annotated[int, Meta(ge=1, le=200, description="How many at most.")]
+PAGE_BEFORE = "The `next_cursor` of the page before."
 _QUOTED_QUANTITY = re.compile(rb'"quantity"\s*:\s*"')
 
 
@@ -103,7 +106,7 @@ async def read_body(request: Call, limit: int) -> bytes:
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def read_query(request: Call, wanted: type[T]) -> T:
+def read_query(request: Call, wanted: type[Query]) -> Query:
     """The query as a struct of `wanted`: unknown and repeated fields are refused, like those of a body."""
     raw = request.scope["query_string"]
     if not raw:
@@ -118,9 +121,17 @@ def read_query(request: Call, wanted: type[T]) -> T:
     if len(fields) < len(pairs):
         raise InvalidRequest("A field of the query is given twice.")
     try:
-        return msgspec.convert(fields, wanted, strict=False)
+        found = msgspec.convert(fields, wanted, strict=False)
     except msgspec.ValidationError as error:
         raise decode_error(error) from None
+    # Reading numbers from text, msgspec reads more from it than was meant.
+    for field in msgspec.structs.fields(wanted):
+        name, value = field.encode_name, getattr(found, field.name)
+        if name in fields and value is None:
+            raise _wrong(name, "null is no value here; leave the field out")
+        if isinstance(value, datetime) and "-" not in fields[name]:
+            raise _wrong(name, "expected a time with an offset, such as 2026-01-31T12:00:00+08:00")
+    return found
 
 
 def in_path(request: Call, name: str) -> str:
@@ -133,14 +144,17 @@ def id_in_path(request: Call, name: str) -> str:
     try:
         return msgspec.convert(in_path(request, name), RequestId)
     except msgspec.ValidationError:
-        message = "should be 1 to 128 characters of A-Z a-z 0-9 . _ : / -"
-        raise InvalidRequest(f"{name}: {message}", errors=[FieldError(name, message)]) from None
+        raise _wrong(name, "should be 1 to 128 characters of A-Z a-z 0-9 . _ : / -") from None
 
 
 def context(request: Call) -> Context:
     """What the process holds: the engine, the keys, the settings."""
     found: Context = request.scope["litestar_app"].state["context"]
     return found
+
+
+def _wrong(field: str, message: str) -> InvalidRequest:
+    return InvalidRequest(f"{field}: {message}", errors=[FieldError(field, message)])
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -10,6 +10,7 @@ from loyalty.api.contract import call
 from loyalty.api.reading import Call, PageLimit, context, read_query
 from loyalty.api.reply import Reply, reply
 from loyalty.engine.answers import Liability, TierWarnings
+from loyalty.errors import FutureTime
 
 
 class Within(Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,6 +28,7 @@ class Within(Struct, frozen=True, forbid_unknown_fields=True):
     tag="Reports",
     query=AsOf,
     answers={200: Liability},
+    problems=(FutureTime,),
 )
 async def report_liability(request: Call) -> Reply:
     """Report the points outstanding by tier and by month of expiry, and the sums that prove them."""

@@ -8,15 +8,14 @@ _BY_CODE = {kind.code: kind for kind in LoyaltyError.__subclasses__()}
 _SAID = frozenset({"type", "title", "status", "detail", "code", "errors"})
 
 
-class OtherRefusal(LoyaltyError):
-    """A refusal whose code this client does not know; `facts` holds it as `code`."""
-
-
 def refusal(problem: dict[str, Any]) -> LoyaltyError:
-    """The error of a problem's members; what else it says becomes its facts."""
+    """The error of a problem's members; what else it says becomes its facts.
+
+    A code that this client does not know gives a LoyaltyError whose facts hold it.
+    """
     facts = {name: value for name, value in problem.items() if name not in _SAID}
     kind = _BY_CODE.get(problem.get("code", ""))
     if kind is None:
-        kind, facts = OtherRefusal, facts | {"code": problem.get("code")}
+        kind, facts = LoyaltyError, facts | {"code": problem.get("code")}
     errors = [FieldError(one["path"], one["message"]) for one in problem.get("errors", ())]
     return kind(problem.get("detail", ""), errors=errors, **facts)

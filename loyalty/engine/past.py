@@ -18,7 +18,7 @@ from loyalty.engine.due import post_due
 from loyalty.engine.facts import merge_facts, redemption_facts
 from loyalty.engine.loading import change_of
 from loyalty.engine.programs import BEGINNING, ProgramVersion, load_programs
-from loyalty.errors import FieldError, InvalidRequest
+from loyalty.errors import FieldError, FutureTime
 from loyalty.ledger import store
 from loyalty.ledger.book import Book
 from loyalty.ledger.chain import GENESIS
@@ -34,7 +34,7 @@ def instants(as_of: datetime | None, known_at: datetime | None, now: datetime) -
     """Both instants, filled in: the past as known now, or the present as it was known. Refuses the future."""
     for name, at in (("as_of", as_of), ("known_at", known_at)):
         if at is not None and at > now:
-            raise InvalidRequest(
+            raise FutureTime(
                 f"{name} lies in the future; the ledger knows the past.",
                 errors=[FieldError(name, f"{at.isoformat()} is after {now.isoformat()}")],
             )

@@ -28,7 +28,8 @@ async def quote(engine: Access, request: Purchase | Return) -> bytes:
     async with engine.pool.acquire() as connection:
         todo = await resolve(engine, connection, [item])
         if not todo:
-            return _body(item.outcome)
+            body = _body(item.outcome)
+            return body if isinstance(request, Return) else await _quote_recorded(engine, request, body)
         transaction = connection.transaction()
         await transaction.start()
         try:
@@ -73,6 +74,22 @@ async def _quote_purchase(engine: Access, connection: Connection, item: Item) ->
             total_amount=total,
             privileges=version.pricing.benefits(facts.tier).privileges,
             max_points=0 if book.head.status == "blocked" else most,
+        )
+    )
+
+
+async def _quote_recorded(engine: Access, purchase: Purchase, body: bytes) -> bytes:
+    """The receipt that a purchase got; nothing is left to be paid for, with points or less."""
+    receipt = msgspec.json.decode(body, type=Receipt)
+    pricing = (await engine.programs()).at(purchase.occurred_at).pricing
+    fields = {name: getattr(receipt, name) for name in receipt.__struct_fields__}
+    return _encode(
+        Quote(
+            **fields,
+            discounts=[],
+            total_amount=sum(line.amount for line in purchase.lines),
+            privileges=pricing.benefits(receipt.tier.tier).privileges,
+            max_points=0,
         )
     )
 

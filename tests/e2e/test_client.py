@@ -111,7 +111,7 @@ async def test_an_enrolment_whose_answer_was_lost_makes_one_member(database_url:
         with losing_answers(url, 2) as (flaky, sent):
             made = Client(flaky, ADMIN_KEY).enrol(Enrolment(name="Han Meimei"))
         assert sent() == 3
-        found = Client(url, ADMIN_KEY).call("GET", "/v1/members?name=Han")
+        found = Client(url, ADMIN_KEY).call("GET", "/v1/members?name=Han%20Meimei")
         assert found.count(b"Han Meimei") == 1
         assert made.member_id.encode() in found
 
