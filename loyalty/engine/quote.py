@@ -82,13 +82,14 @@ async def _quote_recorded(engine: Access, purchase: Purchase, body: bytes) -> by
     """The receipt that a purchase got; nothing is left to be paid for, with points or less."""
     receipt = msgspec.json.decode(body, type=Receipt)
     pricing = (await engine.programs()).at(purchase.occurred_at).pricing
+    judged_tier = receipt.tier.tier if receipt.tier.previous is msgspec.UNSET else receipt.tier.previous
     fields = {name: getattr(receipt, name) for name in receipt.__struct_fields__}
     return _encode(
         Quote(
             **fields,
             discounts=[],
             total_amount=sum(line.amount for line in purchase.lines),
-            privileges=pricing.benefits(receipt.tier.tier).privileges,
+            privileges=pricing.benefits(judged_tier).privileges,
             max_points=0,
         )
     )

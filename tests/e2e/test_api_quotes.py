@@ -1,6 +1,6 @@
 """POST /v1/quotes: what members pay less and why, and the privileges that tills and shops act on."""
 
-from tests.e2e.face import PROGRAM, Face, hours_ago, purchase, serving
+from tests.e2e.face import PROGRAM, Face, face, hours_ago, purchase, serving
 
 CLUB = (
     PROGRAM.replace(
@@ -26,3 +26,14 @@ async def test_a_quote_tells_discounts_and_privileges_and_the_points_of_what_is_
         assert (await shop.post("/v1/quotes", json=sent)).json()["discounts"] == []
         receipt = (await shop.post("/v1/purchases", json=sent)).json()
         assert receipt["points_earned"] == quote["points_earned"] == 142
+
+
+async def test_a_purchase_on_record_is_quoted_whole_with_nothing_left_to_redeem(database_url: str) -> None:
+    async with face(database_url) as client:
+        await client.member(member_id="li")
+        receipt = await client.buy("li", "P1", 20_000)
+        quoted = await client.post("/v1/quotes", json=purchase("li", "P1", 20_000))
+        assert quoted.status_code == 200
+        told = quoted.json()
+        assert {name: told[name] for name in receipt} == receipt
+        assert (told["max_points"], told["discounts"], told["total_amount"]) == (0, [], 20_000)

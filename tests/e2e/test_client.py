@@ -176,7 +176,7 @@ def losing_answers(url: str, times: int) -> Iterator[tuple[str, Callable[[], int
         taken += 1
         with link, socket.create_connection((str(target.hostname), int(target.port or 0))) as server:
             server.sendall(_whole_request(link))
-            answer = server.recv(1 << 20)
+            answer = b"".join(iter(lambda: server.recv(1 << 16), b""))
             if taken > times:
                 link.sendall(answer.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
 
