@@ -37,10 +37,6 @@ async def test_unknown_paths_and_methods_are_told(shop: Face) -> None:
     assert code(await shop.delete("/v1/program"), 405) == "method-not-allowed"
 
 
-async def test_what_comes_later_is_not_served_yet(shop: Face) -> None:
-    assert code(await shop.post("/v1/members/m-1/tokens", json={}), 404) == "not-found"
-
-
 async def test_unknown_things_have_codes_of_their_own(shop: Face) -> None:
     assert code(await shop.get("/v1/members/m-none"), 404) == "unknown-member"
     assert code(await shop.get("/v1/purchases/p-none"), 404) == "unknown-purchase"
