@@ -13,6 +13,7 @@ from loyalty.api.reading import Call, context, in_path, read_json, read_optional
 from loyalty.api.reply import Reply, reply
 from loyalty.engine.export import Export
 from loyalty.errors import FutureTime, UnknownMember
+from loyalty.members.answers import TokenAnswer
 from loyalty.members.consents import ConsentBody, Consents, put_consent, read_consents
 from loyalty.members.token import Token, write_token
 
@@ -24,14 +25,6 @@ class TokenBody(Struct, frozen=True, forbid_unknown_fields=True):
     """How long the token is to live."""
 
     seconds: Annotated[int, Meta(ge=60, le=3600)] = 900
-
-
-class TokenAnswer(Struct, frozen=True):
-    """A token: send it as a key, with paths that name the member by `member_id`."""
-
-    token: str
-    member_id: str
-    expires_at: datetime
 
 
 _token = msgspec.json.Decoder(TokenBody)

@@ -16,6 +16,7 @@ from loyalty.engine.answers import (
     Balance,
     EntryAnswer,
     EntryPage,
+    EventReceipt,
     Quote,
     Receipt,
     RedemptionAnswer,
@@ -25,9 +26,10 @@ from loyalty.engine.answers import (
     TierStanding,
 )
 from loyalty.errors import LoyaltyError
-from loyalty.members.answers import MemberAnswer
+from loyalty.members.answers import MemberAnswer, TokenAnswer
 from loyalty.types import (
     Adjustment,
+    Engagement,
     Enrolment,
     MemberChange,
     Purchase,
@@ -163,12 +165,17 @@ class Client:
 
     def adjust(self, adjustment: Adjustment) -> AdjustmentAnswer:
         """Add or take points by hand."""
-        body = {
-            name: value
-            for name, value in msgspec.structs.asdict(adjustment).items()
-            if name != "member" and value is not None
-        }
-        return self._post(f"/v1/members/{_part(adjustment.member)}/adjustments", body, AdjustmentAnswer)
+        path = f"/v1/members/{_part(adjustment.member)}/adjustments"
+        return self._post(path, _without_member(adjustment), AdjustmentAnswer)
+
+    def event(self, event: Engagement) -> EventReceipt:
+        """Record what a member did beside buying: a survey, a review, a check-in."""
+        path = f"/v1/members/{_part(event.member)}/events"
+        return self._post(path, _without_member(event), EventReceipt)
+
+    def member_token(self, member: str, *, seconds: int = 900) -> TokenAnswer:
+        """A token that reads this member's own data for so long (60 to 3600 s), for the member's page."""
+        return self._post(f"/v1/members/{_part(member)}/tokens", {"seconds": seconds}, TokenAnswer)
 
     def call(
         self, method: str, path: str, body: Any = None, *, media_type: str = "application/json"
@@ -208,6 +215,12 @@ def _refused(status: int, body: bytes) -> LoyaltyError | Unreachable:
 
 def _read(body: bytes, kind: type[T]) -> T:
     return msgspec.json.decode(body, type=kind)
+
+
+def _without_member(request: Adjustment | Engagement) -> dict[str, Any]:
+    """The body of a request whose member stands in the path."""
+    fields = msgspec.structs.asdict(request).items()
+    return {name: value for name, value in fields if name != "member" and value is not None}
 
 
 def _part(text: str) -> str:

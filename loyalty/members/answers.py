@@ -24,3 +24,11 @@ class MemberPage(Struct, frozen=True):
 
     members: list[MemberAnswer]
     next_cursor: str | None
+
+
+class TokenAnswer(Struct, frozen=True):
+    """A token: send it as a key, with paths that name the member by `member_id`."""
+
+    token: str
+    member_id: str
+    expires_at: datetime

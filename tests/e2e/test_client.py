@@ -15,6 +15,7 @@ from loyalty.client import Client, Unreachable
 from loyalty.errors import IdConflict, InsufficientPoints, InvalidRequest, Unauthenticated, UnknownMember
 from loyalty.types import (
     Adjustment,
+    Engagement,
     Enrolment,
     MemberChange,
     Purchase,
@@ -76,6 +77,9 @@ async def test_every_call(database_url: str) -> None:
         ]  # fmt: skip
         assert sum(entry.points for entry in entries) == balance.balance
         assert client.tier("li").tier == "ordinary"
+        assert client.event(Engagement("E1", "li", "survey", NOW)).points_earned == 0
+        own = Client(url, client.member_token("li", seconds=60).token)
+        assert own.balance("li").available == balance.available
 
         results = client.upload([bought("P1"), bought("P2"), bought("P3", member="nobody")])
         assert [result.replayed for result in results] == [True, False, False]
