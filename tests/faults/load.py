@@ -226,6 +226,8 @@ class Load:
             if sent.body is not None and reply.body != sent.body and sent.key[0] != "member":
                 self.wrong.append(f"{sent.key}: now {reply.body!r}, before {sent.body!r}")
             if sent.body is None:
+                if reply.replayed:  # it was done before: its answer did not arrive
+                    self.seen["answer lost"] += 1
                 sent.body = reply.body
                 self._count()
             return
