@@ -34,7 +34,7 @@ from loyalty.api.limiter import Limiter
 from loyalty.api.methods import Methods
 from loyalty.api.metrics import keep_figures
 from loyalty.api.observer import Observer
-from loyalty.api.page import OfflineSwagger
+from loyalty.api.page import OfflineSwagger, front
 from loyalty.api.patience import watch
 from loyalty.api.problems import handle
 from loyalty.api.stopping import Stopping
@@ -117,7 +117,7 @@ def create_app(settings: Settings) -> Litestar:
 
     resources = (*_RESOURCES, sandbox) if settings.sandbox else _RESOURCES
     app = Litestar(
-        route_handlers=[handler for resource in resources for handler in resource.HANDLERS],
+        route_handlers=[front, *(handler for resource in resources for handler in resource.HANDLERS)],
         lifespan=[running],
         exception_handlers={Exception: handle},
         openapi_config=_openapi(),

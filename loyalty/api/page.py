@@ -56,6 +56,12 @@ class OfflineSwagger(OpenAPIRenderPlugin):
         router.register(asset)
 
 
+@get("/", include_in_schema=False)
+async def front(request: Request[Any, Any, Any]) -> Reply:  # noqa: ARG001 -- Litestar passes it by this name
+    """Lead who opens the server in a browser to the page of calls."""
+    return Reply(b"", 307, headers=[(b"location", b"/schema")])
+
+
 @get("/assets/{name:str}", include_in_schema=False)
 async def asset(name: FromPath[str]) -> Reply:
     """Serve one of the assets."""

@@ -16,6 +16,14 @@ async def test_every_method_of_a_path_is_told(database_url: str) -> None:
         assert (await client.options("/v1/nothing")).status_code == 404
 
 
+async def test_a_browser_at_the_root_is_led_to_the_page_of_calls(database_url: str) -> None:
+    async with face(database_url) as client:
+        answer = await client.get("/", follow_redirects=True)
+        assert answer.status_code == 200
+        assert answer.url.path == "/schema"
+        assert "SwaggerUIBundle" in answer.text
+
+
 @pytest.mark.parametrize(
     "path, field",
     [
