@@ -354,6 +354,11 @@ async def _run_shard(engine: Access, connection: asyncpg.Connection, shard: int,
                 await store.post(
                     connection, shard, heads, context.journal, context.counter_rows(), context.budget_rows()
                 )
+        if context.pins:
+            accounts, years = zip(*context.pins, strict=True)
+            await connection.execute(
+                "select pin_birthdays($1, $2, $3)", accounts, years, list(context.pins.values())
+            )
         await _note_acts(connection, items, outcomes)
     for item, outcome in zip(items, outcomes, strict=True):
         item.outcome = outcome

@@ -16,7 +16,8 @@ from loyalty.ledger.life import Life, restored_expiry
 from loyalty.ledger.rows import EVER, BudgetRow, CounterRow, PostingRow
 from loyalty.ledger.state import Journal, UsedLot
 from loyalty.ledger.store import SubjectPosting
-from loyalty.rules.birthday import birthday_matches
+from loyalty.rules.award import Award
+from loyalty.rules.birthday import birthday_matches, birthday_years
 from loyalty.rules.facts import Used
 from loyalty.tiers.model import Change, Qualifying
 
@@ -29,7 +30,9 @@ class Context:
     """One batch of one shard, under its locks.
 
     subjects: postings about (account, id) pairs that requests name. uses: lots that a posting redeemed or held.
-    rows, history: what counts for tiers, of the accounts where it may matter. counted, budgets: use of limited rules.
+    pinned: by account and year, the birthday that the year's first award was given by. pins: those of this batch,
+    sealed. rows, history: what counts for tiers, of the accounts where it may matter. counted, budgets: use of limited
+    rules.
     """
 
     now: datetime
@@ -41,6 +44,9 @@ class Context:
     rows: dict[int, list[Qualifying]] = field(default_factory=dict)
     history: dict[int, list[Change]] = field(default_factory=dict)
     birthdays: dict[int, date] = field(default_factory=dict)
+    sealed_birthdays: dict[int, bytes] = field(default_factory=dict)
+    pinned: dict[int, dict[int, date]] = field(default_factory=dict)
+    pins: dict[tuple[int, int], bytes] = field(default_factory=dict)
     counted: dict[tuple[int, str, date], tuple[int, int]] = field(default_factory=dict)
     budgets: dict[str, int] = field(default_factory=dict)
     counter_changes: dict[tuple[int, str, date], tuple[int, int]] = field(
@@ -80,8 +86,19 @@ class Context:
 
     def birthday(self, account: int, day: date) -> frozenset[str]:
         """Which of day, week and month of the member's birthday a local day falls on."""
-        birthday = self.birthdays.get(account)
-        return birthday_matches(birthday, day) if birthday else frozenset()
+        return birthday_matches(self.birthdays.get(account), day, self.pinned.get(account))
+
+    def pin_birthday(self, account: int, version: ProgramVersion, award: Award, day: date) -> None:
+        """Keeps the birthday that an award was given by, where it is the first of that birthday's year."""
+        asked = {version.needs.birthdays.get(share.rule) for share in award.shares if share.scaled}
+        sealed = self.sealed_birthdays.get(account)
+        if sealed is None or not any(asked):
+            return
+        pinned = self.pinned.setdefault(account, {})
+        for match, year in birthday_years(self.birthdays[account], day, pinned).items():
+            if match in asked and year not in pinned:
+                pinned[year] = self.birthdays[account]
+                self.pins[account, year] = sealed
 
     # -- limits ----------------------------------------------------------------------------------------------------
 

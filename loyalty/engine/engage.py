@@ -29,6 +29,7 @@ def record_engagement(context: Context, book: Book, event: Engagement, fingerpri
     day = version.calendar.day(at)
     for rule, (times, points) in award.charges.items():
         context.charge(book.account, version, day, rule, times, points)
+    context.pin_birthday(book.account, version, award, day)
     answer = context.told(
         lambda: EventReceipt(
             event_id=event.event_id,

@@ -56,7 +56,12 @@ async def load_context(
         await load_tiers(context, connection, shard, tiers)
     if any(version.needs.birthday for version in engine.programs_known.all):
         for row in await connection.fetch(query("birthdays"), list(accounts)):
-            context.birthdays[row["account"]] = engine.vault.open_date(row["birthday"])
+            account, opened = row["account"], engine.vault.open_date
+            if row["birthday"] is not None:
+                context.birthdays[account] = opened(row["birthday"])
+                context.sealed_birthdays[account] = row["birthday"]
+            if row["years"] is not None:
+                context.pinned[account] = dict(zip(row["years"], map(opened, row["pinned"]), strict=True))
     return context, locked.found
 
 

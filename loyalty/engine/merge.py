@@ -100,6 +100,7 @@ async def _merge(engine: Access, connection: asyncpg.Connection, source: Where, 
         await connection.execute("select mark_merged($1, $2, $3, $4)", *source, *target)
         await connection.execute(query("move_names"), source[1], *target)
         await connection.execute(query("move_person"), source[1], target[1])
+        await connection.execute(query("move_pins"), source[1], target[1])
         await acts.note(connection, "member.merged", old.head.member_id, into=new.head.member_id)
     return True
 

@@ -41,6 +41,7 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
     day = version.calendar.day(purchase.occurred_at)
     for rule, (times, points) in award.charges.items():
         context.charge(book.account, version, day, rule, times, points)
+    context.pin_birthday(book.account, version, award, day)
     book.head.purchases += 1
     count_purchase(context, version, book, purchase.occurred_at, award.metric_amount)
 

@@ -85,12 +85,17 @@ async def _seal(connection: asyncpg.Connection, vault: Vault, key: SealingKey, f
             (row["account"], key.seal_bytes(vault.open_bytes(row["fingerprint"])))
             for row in await connection.fetch(query("seal_prints"), *span)
         ]
+        pins = [
+            (row["account"], row["year"], key.seal(vault.open(row["birthday"])))
+            for row in await connection.fetch(query("seal_pins"), *span)
+        ]
         for name, rows, width in (
             ("sealed_names", names, 4), ("sealed_people", people, 4), ("sealed_prints", prints, 2),
+            ("sealed_pins", pins, 3),
         ):  # fmt: skip
             if rows:
                 await connection.execute(query(name), *([row[at] for row in rows] for at in range(width)))
-    return len(names) + len(people) + len(prints)
+    return len(names) + len(people) + len(prints) + len(pins)
 
 
 def _person(row: Any, vault: Vault, key: SealingKey) -> tuple[bytes | None, str | None, bytes | None]:

@@ -6,32 +6,40 @@ from datetime import date, timedelta
 
 
 def birthday_matches(
-    birthday: date, local_day: date, pinned: Mapping[int, date] | None = None
+    birthday: date | None, local_day: date, pinned: Mapping[int, date] | None = None
 ) -> frozenset[str]:
     """Which of `day`, `week` and `month` hold on a local day.
 
     Args:
-        birthday: the date of birth as now known; only its month and day count.
+        birthday: the date of birth as now known, if it is; only its month and day count.
         local_day: the purchase's day in the program's time zone.
         pinned: by calendar year, the date that the year's first award pinned; it wins over `birthday`.
     Returns:
         a set without the date itself, fit to be recorded. The week is Monday to Sunday and may reach into
         another year: the birthday whose week it is counts by its own year.
     """
+    return frozenset(birthday_years(birthday, local_day, pinned))
+
+
+def birthday_years(
+    birthday: date | None, local_day: date, pinned: Mapping[int, date] | None = None
+) -> dict[str, int]:
+    """As `birthday_matches`, each with the calendar year of the birthday that it is."""
     known = pinned or {}
     monday = local_day - timedelta(days=local_day.weekday())
-    days = [
-        anniversary(known.get(year, birthday), year)
-        for year in range(max(1, local_day.year - 1), min(9999, local_day.year + 1) + 1)
-    ]
-    found = set()
-    if local_day in days:
-        found.add("day")
-    if any(monday <= day <= monday + timedelta(days=6) for day in days):
-        found.add("week")
-    if any((day.year, day.month) == (local_day.year, local_day.month) for day in days):
-        found.add("month")
-    return frozenset(found)
+    found: dict[str, int] = {}
+    for year in range(max(1, local_day.year - 1), min(9999, local_day.year + 1) + 1):
+        of_year = known.get(year, birthday)
+        if of_year is None:
+            continue
+        day = anniversary(of_year, year)
+        if day == local_day:
+            found["day"] = year
+        if monday <= day <= monday + timedelta(days=6):
+            found["week"] = year
+        if (day.year, day.month) == (local_day.year, local_day.month):
+            found["month"] = year
+    return found
 
 
 def anniversary(birthday: date, year: int) -> date:

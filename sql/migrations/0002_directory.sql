@@ -33,6 +33,14 @@ create table person (
 );
 create index person_name on person (name_hash) where name_hash is not null;
 
+-- The birthday, sealed as the person's is, by which the first award of a year was given: edits count from the next year.
+create table birthday_pin (
+    account bigint not null,
+    year integer not null,
+    birthday bytea not null,
+    primary key (account, year)
+);
+
 -- What a member agreed to, and took back: each saying is a row, the last one of a purpose holds. Rows are added only,
 -- and go when the member is erased.
 create table consent (
@@ -108,6 +116,6 @@ create unique index job_one_under_way on job (kind) where status in ('queued', '
 create unique index job_slot on job (kind, slot) where status <> 'failed';
 create index job_newest on job (created_at, job_id);
 
-grant select, insert, update, delete on member, identifier, person, api_key, job to loyalty_app;
+grant select, insert, update, delete on member, identifier, person, birthday_pin, api_key, job to loyalty_app;
 grant select, insert on act to loyalty_app;
 grant select, insert, delete on consent to loyalty_app;

@@ -5,6 +5,8 @@ with f as (
     delete from identifier where account in (select account from f)
 ), people as (
     delete from person where account in (select account from f)
+), pins as (
+    delete from birthday_pin where account in (select account from f)
 ), unmarked as (
     update member set fingerprint = null, channel = null where account in (select account from f)
 )

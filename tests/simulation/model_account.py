@@ -117,6 +117,7 @@ class Account:
         programs: list[tuple[datetime, Program]],
     ) -> None:
         self.member_id, self.enrolled_at, self.birthday = member_id, enrolled_at, birthday
+        self.pins: dict[int, date] = {}
         self.versions, self.programs = versions, programs
         self.blocked = self.erased = False
         self.lots: list[Lot] = []

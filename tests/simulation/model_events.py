@@ -15,7 +15,7 @@ from .model_rules import (
     Award,
     Facts,
     Used,
-    birthday_matches,
+    birthday_years,
     cap_of,
     exact_text,
     in_force,
@@ -65,15 +65,14 @@ class Engaging(Buying):
         self.check_time(request.occurred_at)
         account.post_due(self.now)
         version, program = self.version_at(request.occurred_at)
+        day = calendar_of(program.time_zone).day(request.occurred_at)
         facts = Facts(
             occurred_at=request.occurred_at,
             channel=request.channel or "",
             store=None,
             tier=tiers.tier_at(program, account.changes, request.occurred_at),
             first_purchase=False,
-            birthday=birthday_matches(
-                account.birthday, calendar_of(program.time_zone).day(request.occurred_at)
-            ),
+            birthday=frozenset(birthday_years(account.birthday, account.pins, day)),
             paid=Fraction(1),
             used=self.used(account, request.occurred_at, program),
         )
@@ -81,6 +80,7 @@ class Engaging(Buying):
         account.begin(request.occurred_at, self.now, event_id=request.event_id)
         repaid, pending, lots = self.earn(account, request.occurred_at, None, program, award.points)
         self.charge(account, program, facts, {}, award.charges)
+        self.pin(account, program, request.occurred_at, award)
         return {
             "event_id": request.event_id,
             "member_id": account.member_id,

@@ -43,6 +43,7 @@ class People(Returning):
         new.purchases += old.purchases
         new.blocked = new.blocked or old.blocked
         new.birthday = new.birthday or old.birthday
+        new.pins = old.pins | new.pins
         for name, owner in self.names.items():
             if owner == old.member_id:
                 self.names[name] = new.member_id

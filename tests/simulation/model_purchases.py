@@ -12,7 +12,7 @@ from loyalty.types import Purchase
 from . import model_tiers as tiers
 from .model_account import Account, Lot, life
 from .model_redeem import Redeeming
-from .model_rules import Facts, Used, birthday_matches, exact_text, is_counted, judge
+from .model_rules import Award, Facts, Used, birthday_years, exact_text, is_counted, judge
 from .model_state import Bought, Refused, goods, numbered
 
 
@@ -36,7 +36,7 @@ class Buying(Redeeming):
             store=request.store,
             tier=tiers.tier_at(program, account.changes, request.occurred_at),
             first_purchase=account.purchases == 0,
-            birthday=birthday_matches(account.birthday, day),
+            birthday=frozenset(birthday_years(account.birthday, account.pins, day)),
             paid=paid,
             used=self.used(account, request.occurred_at, program),
         )
@@ -54,6 +54,16 @@ class Buying(Redeeming):
                 used[0] += times
                 used[1] += points
             self.budgets[name] = self.budgets.get(name, 0) + points
+
+    def pin(self, account: Account, program: Program, at: datetime, award: Award) -> None:
+        """The first award of a year pins that year's birthday."""
+        asked = {
+            rule.when.birthday for rule in program.rules if rule.when is not None and rule.id in award.shares
+        }
+        day = calendar_of(program.time_zone).day(at)
+        for match, year in birthday_years(account.birthday, account.pins, day).items():
+            if match in asked and account.birthday is not None:
+                account.pins.setdefault(year, account.birthday)
 
     def purchase(self, request: Purchase) -> dict[str, Any]:
         account = self.member(request.member)
@@ -81,6 +91,7 @@ class Buying(Redeeming):
             account, request.occurred_at, request.purchase_id, program, award.points
         )
         self.charge(account, program, facts, {}, award.charges)
+        self.pin(account, program, request.occurred_at, award)
         account.purchases += 1
         account.count(program, request.occurred_at, floor(award.base), self.now)
         after = account.current(program).tier

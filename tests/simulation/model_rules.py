@@ -86,19 +86,21 @@ def anniversary(birthday: date, year: int) -> date:
         return date(year, 2, 28)
 
 
-def birthday_matches(birthday: date | None, day: date) -> frozenset[str]:
-    """Which of day, week (Monday to Sunday) and month hold on a local day."""
-    if birthday is None:
-        return frozenset()
-    found = set()
-    if anniversary(birthday, day.year) == day:
-        found.add("day")
-    if birthday.month == day.month:
-        found.add("month")
+def birthday_years(birthday: date | None, pins: dict[int, date], day: date) -> dict[str, int]:
+    """Which of day, week (Monday to Sunday) and month hold on a local day, each with the year of the birthday that it
+    is. An award of a year pinned that year's."""
+    found: dict[str, int] = {}
     monday = day - timedelta(days=day.weekday())
-    if any(anniversary(birthday, one.year) == one for one in (monday + timedelta(days=n) for n in range(7))):
-        found.add("week")
-    return frozenset(found)
+    for one in (monday + timedelta(days=n) for n in range(7)):
+        of_year = pins.get(one.year, birthday)
+        if of_year is not None and anniversary(of_year, one.year) == one:
+            found["week"] = one.year
+    of_year = pins.get(day.year, birthday)
+    if of_year is not None and anniversary(of_year, day.year) == day:
+        found["day"] = day.year
+    if of_year is not None and of_year.month == day.month:
+        found["month"] = day.year
+    return found
 
 
 def in_force(program: Program, rule: Rule, facts: Facts, base: Fraction, lines: int) -> bool:
