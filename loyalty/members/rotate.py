@@ -19,7 +19,7 @@ from loyalty.members.vault import SealingKey, Vault
 
 ACCOUNTS_AT_ONCE = 500
 _PAUSE_SECONDS = 0.05
-_TABLES = ("identifier", "person", "member")
+_TABLES = ("identifier", "person", "birthday_pin", "member")
 
 
 async def rotate(

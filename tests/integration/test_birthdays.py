@@ -4,9 +4,11 @@ from datetime import date, timedelta
 from typing import Any
 
 from loyalty.members.directory import change
+from loyalty.members.rotate import rotate
+from loyalty.members.vault import Vault
 from loyalty.types import MemberChange
 from tests.builders import BASE, Ledger, day, event, open_ledger, program, purchase
-from tests.vault import VAULT
+from tests.vault import SECRET, VAULT
 
 GIFT = '[[rules]]\nid = "gift"\nkind = "flat"\npoints = 50\nwhen = { birthday = "day" }\n'
 TREAT = '[[rules]]\nid = "treat"\nkind = "event"\npoints = 9\ntype = "visit"\nwhen = { birthday = "week" }\n'
@@ -81,3 +83,14 @@ async def test_two_awards_in_one_upload_pin_once(database_url: str) -> None:
         told = await ledger.all(purchase(at=at), purchase(at=at - timedelta(hours=1)), event("visit", at))
         assert [one.points_earned for one in told] == [150, 150, 9]
         assert await ledger.value("select count(*) from birthday_pin") == 1
+
+
+async def test_pins_are_sealed_anew_with_the_rest(database_url: str) -> None:
+    new = bytes(range(1, 33))
+    async with open_ledger(database_url, SOURCE) as ledger:
+        await ledger.enrol("ada", birthday=date(1990, 4, 10))
+        assert await gift(ledger, 4, 10)
+        await rotate(database_url, Vault([new, SECRET]))
+        sealed = await ledger.fetch("select birthday from birthday_pin")
+        assert [Vault([new]).open_date(row["birthday"]) for row in sealed] == [date(1990, 4, 10)]
+        assert not await ledger.value("select exists (select from person where birthday is null)")
