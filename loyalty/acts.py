@@ -24,6 +24,8 @@ What = Literal[
     "member.blocked",
     "member.unblocked",
     "points.adjusted",
+    "reward.put",
+    "stock.moved",
     "job.started",
     "clock.set",
     "secret.changed",

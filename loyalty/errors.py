@@ -103,6 +103,63 @@ class MemberBlocked(LoyaltyError):
     title = "This member is blocked"
 
 
+class UnknownReward(LoyaltyError):
+    code = "unknown-reward"
+    title = "No such reward"
+
+
+class UnknownClaim(LoyaltyError):
+    code = "unknown-claim"
+    title = "No such claim"
+
+
+class UnknownVoucher(LoyaltyError):
+    code = "unknown-voucher"
+    title = "No such voucher"
+
+
+class RewardNotAvailable(LoyaltyError):
+    """Facts: `claimable_from` and `claimable_until`, the first local day and the first after; null: no bound."""
+
+    code = "reward-not-available"
+    title = "This reward cannot be claimed today"
+
+
+class RewardNotForTier(LoyaltyError):
+    """Facts: the member's `tier`, and the `tiers` that the reward is for."""
+
+    code = "reward-not-for-tier"
+    title = "This reward is for other tiers"
+
+
+class OutOfStock(LoyaltyError):
+    """Facts: the `stock` that is left."""
+
+    code = "out-of-stock"
+    title = "Too few of this reward are left"
+
+
+class VoucherUsed(LoyaltyError):
+    """Facts: `used_at`, and the `use_id` that it was used under."""
+
+    code = "voucher-used"
+    title = "This voucher was used already"
+
+
+class VoucherCancelled(LoyaltyError):
+    """Facts: `cancelled_at`."""
+
+    code = "voucher-cancelled"
+    title = "The claim of this voucher was cancelled"
+
+
+class VoucherExpired(LoyaltyError):
+    """Facts: `valid_until`."""
+
+    code = "voucher-expired"
+    title = "This voucher is no longer valid"
+
+
 class ReturnExceedsPurchase(LoyaltyError):
     code = "return-exceeds-purchase"
     title = "More comes back than was bought"

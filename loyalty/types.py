@@ -35,6 +35,7 @@ _schemes = "|".join(f"{scheme}:{shape}" for scheme, shape in NAME_SHAPES.items()
 
 RequestId = Annotated[str, _whole(r"[A-Za-z0-9._:/-]{1,128}")]
 EventType = Annotated[str, _whole(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")]
+RewardId = Annotated[str, _whole(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")]
 MemberId = Annotated[str, _whole(NAME_SHAPES["id"])]
 Phone = Annotated[str, _whole(NAME_SHAPES["phone"])]
 Card = Annotated[str, _whole(NAME_SHAPES["card"])]
@@ -194,6 +195,20 @@ class OpeningTier(Struct, frozen=True, forbid_unknown_fields=True):
     valid_until: Instant | None = None
 
 
+class Claim(Struct, frozen=True, forbid_unknown_fields=True):
+    """A member takes a reward for its price in points, and gets a voucher."""
+
+    claim_id: RequestId
+    reward_id: RewardId
+    member: MemberRef
+
+
+class Cancellation(Struct, frozen=True, forbid_unknown_fields=True):
+    """A claim whose voucher was not used is taken back."""
+
+    claim_id: RequestId
+
+
 Request = (
     Purchase
     | Return
@@ -205,6 +220,8 @@ Request = (
     | Adjustment
     | Engagement
     | OpeningTier
+    | Claim
+    | Cancellation
 )
 """What the engine's write path takes. Each is posted whole or not at all."""
 

@@ -26,7 +26,9 @@ from loyalty.api import (
     redemptions,
     reports,
     returns,
+    rewards,
     sandbox,
+    vouchers,
 )
 from loyalty.api.context import Context
 from loyalty.api.contract import complete
@@ -59,6 +61,8 @@ _RESOURCES = (
     returns,
     events,
     redemptions,
+    rewards,
+    vouchers,
     accounts,
     program,
     jobs,
@@ -141,7 +145,8 @@ def _openapi() -> OpenAPIConfig:
         description="An API key: `loyalty keys create --role pos --name till-3`; or a member's token.",
     )
     tags = (
-        "Members", "Points", "Purchases", "Returns", "Redemptions", "Program", "Jobs", "Reports", "Keys", "Health",
+        "Members", "Points", "Purchases", "Returns", "Redemptions", "Rewards", "Program", "Jobs", "Reports", "Keys",
+        "Health",
     )  # fmt: skip
     return OpenAPIConfig(
         title="Loyalty points engine",

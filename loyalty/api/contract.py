@@ -31,7 +31,7 @@ from loyalty.errors import (
     Unauthenticated,
     UnsupportedMediaType,
 )
-from loyalty.types import MemberRef, RequestId, Text
+from loyalty.types import MemberRef, RequestId, RewardId, Text
 
 REF = "#/components/schemas/{name}"
 IN_PATH = {
@@ -39,6 +39,8 @@ IN_PATH = {
     "purchase_id": RequestId,
     "redemption_id": RequestId,
     "event_id": RequestId,
+    "claim_id": RequestId,
+    "reward_id": RewardId,
 }
 """The types of what stands in paths, by name."""
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]

@@ -60,6 +60,11 @@ def created(answer: Answer) -> Reply:
     return Reply(answer.body, 200, headers=[_REPLAYED]) if answer.replayed else Reply(answer.body, 201)
 
 
+def recorded(value: Any, replayed: bool) -> Reply:
+    """201 with a value; 200 and the header when it was recorded before."""
+    return Reply(_encode(value), 200, headers=[_REPLAYED]) if replayed else Reply(_encode(value), 201)
+
+
 def ended(answer: Answer) -> Reply:
     """200 with the stored bytes, and the header when they were given before."""
     return Reply(answer.body, 200, headers=[_REPLAYED] if answer.replayed else None)

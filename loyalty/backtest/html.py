@@ -280,12 +280,18 @@ def _budgets(report: Report) -> str:
     )
 
 
+_IMPOSSIBLE = {
+    "purchase": "redeemed on a purchase",
+    "redemption": "redeemed",
+    "claim": "claimed as rewards",
+    "adjustment": "taken by hand",
+}
+
+
 def _impossible(report: Report) -> str:
     found = [
         (
-            {"purchase": "redeemed on a purchase", "redemption": "redeemed", "adjustment": "taken by hand"}[
-                row.kind
-            ],
+            _IMPOSSIBLE[row.kind],
             f"{row.count:,}",
             f"{row.dropped:,}",
             f"{row.wanted_points:,}",

@@ -17,7 +17,7 @@ from loyalty.backtest.recorded import Bought, adjustment_facts, asked, asked_unl
 from loyalty.backtest.sides import Side
 from loyalty.engine.decide import decide
 from loyalty.engine.erase import give_up
-from loyalty.engine.facts import end_facts, redemption_facts, reversal_facts
+from loyalty.engine.facts import claim_facts, end_facts, redemption_facts, reversal_facts
 from loyalty.engine.loading import needs_tiers
 from loyalty.engine.merge import move_estate
 from loyalty.engine.requests import SOMEBODY
@@ -27,16 +27,20 @@ from loyalty.errors import (
     InsufficientPoints,
     LoyaltyError,
     RedemptionNotAllowed,
+    UnknownClaim,
     UnknownRedemption,
 )
 from loyalty.ledger.state import Journal, UsedLot
 from loyalty.ledger.store import RequestKey
+from loyalty.rewards.model import Offer, RewardTerms
 from loyalty.rules.redeem import max_points
 from loyalty.tiers.assess import given, rows_from
 from loyalty.tiers.model import Qualifying
 from loyalty.types import (
     Adjustment,
+    Cancellation,
     Capture,
+    Claim,
     Engagement,
     OpeningTier,
     Purchase,
@@ -84,6 +88,7 @@ class Replay:
         journal = context.journal
         self._journal: tuple[list[Any], ...] = (
             journal.postings, journal.entries, journal.lots, journal.uses, journal.tiers, journal.opened, journal.ended,
+            context.settlement.vouchers, context.settlement.cancelled,
         )  # fmt: skip
         self.rows: dict[int, list[Qualifying]] = {}
         if family.birthday is not None:
@@ -127,7 +132,8 @@ class Replay:
             book.head.status = "erased"
             self._took(book, None)
         else:
-            request = self._request(event, book)
+            claims = kind in ("claim", "cancellation")
+            request = self._claim(event, book) if claims else self._request(event, book)
             if request is not None:
                 self._decide(book, event, request)
 
@@ -191,6 +197,16 @@ class Replay:
                 return self._opening(event)
         return None
 
+    def _claim(self, event: Event, book: ReplayBook) -> Claim | Cancellation:
+        """A reward at the price of then: its dates, tiers and stock had been looked at."""
+        if event.kind == "cancellation":
+            return Cancellation(event.subject or "")
+        id, facts = event.id or "", claim_facts(event.facts or "")
+        self.context.subjects.setdefault((book.account, id), [])
+        terms = RewardTerms(facts.reward_id, "gift", facts.points, unlimited=True)
+        self.context.offers[facts.reward_id] = Offer(facts.reward_id, facts.version, terms, 0)
+        return Claim(id, facts.reward_id, SOMEBODY)
+
     def _opening(self, event: Event) -> OpeningTier:
         """The tier brought along. An end that the program of then gave is left to the candidate."""
         brought = self.family.brought[event.account, event.number]
@@ -250,6 +266,12 @@ class Replay:
                 left = max(error.facts["available"], 0)
                 self.sink.capped("adjustment", -request.points, left)
                 return msgspec.structs.replace(request, points=-left) if left else None
+            case Claim(), InsufficientPoints():
+                price = self.context.offers[request.reward_id].terms.points
+                self.sink.capped("claim", price, 0)
+                return None
+            case Cancellation(), UnknownClaim():
+                return None  # its claim could not be made, and was counted then
             case ((Capture() | Release() | Reversal()), (UnknownRedemption() | HoldEnded())):
                 return None  # its redemption was capped to nothing, and counted then
         self.sink.refused(_KINDS.get(type(request), ""), error.code)
@@ -365,5 +387,5 @@ def _without_origin(use: UsedLot) -> UsedLot:
 _KINDS: dict[type, str] = {
     Purchase: "purchase", Return: "return", UnlinkedReturn: "return without a purchase", Redemption: "redemption",
     Capture: "capture", Release: "release", Reversal: "reversal", Adjustment: "adjustment", Engagement: "event",
-    OpeningTier: "opening",
+    OpeningTier: "opening", Claim: "claim", Cancellation: "cancellation",
 }  # fmt: skip

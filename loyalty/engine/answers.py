@@ -8,6 +8,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.json import Encoder
 
 from loyalty.program.model import Benefits
+from loyalty.rewards.model import RewardKind
 from loyalty.rules.award import Explained
 from loyalty.rules.facts import Facts
 from loyalty.types import PurchaseRedemption
@@ -133,6 +134,39 @@ class AdjustmentAnswer(Struct, frozen=True):
     recorded_at: datetime
 
 
+class VoucherAnswer(Struct, frozen=True):
+    """What a claim gives: a code, to be used once, before `valid_until` where there is one."""
+
+    code: str
+    valid_until: datetime | None
+
+
+class ClaimAnswer(Struct, frozen=True):
+    """A reward taken for `points`. `amount`: what a cash voucher is worth."""
+
+    claim_id: str
+    member_id: str
+    reward_id: str
+    name: str
+    kind: RewardKind
+    points: int
+    amount: int | None
+    voucher: VoucherAnswer
+    balance: BalanceAnswer
+    recorded_at: datetime
+
+
+class CancellationAnswer(Struct, frozen=True):
+    """A claim taken back: its `points` restored, its voucher void."""
+
+    claim_id: str
+    member_id: str
+    reward_id: str
+    points: int
+    balance: BalanceAnswer
+    recorded_at: datetime
+
+
 class DiscountAnswer(Struct, frozen=True):
     """`amount` off a line: `percent` of it by the program's discount of that id, or by the member's `tier`."""
 
@@ -201,6 +235,7 @@ class EntryAnswer(Struct, frozen=True, omit_defaults=True):
     reversal_id: str | None = None
     adjustment_id: str | None = None
     event_id: str | None = None
+    claim_id: str | None = None
     reason: str | None = None
 
 

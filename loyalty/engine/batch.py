@@ -31,6 +31,7 @@ from loyalty.errors import (
     InvalidRequest,
     LoyaltyError,
     Overloaded,
+    UnknownClaim,
     UnknownMember,
     UnknownPurchase,
     UnknownRedemption,
@@ -40,6 +41,7 @@ from loyalty.ledger.state import Head
 from loyalty.ledger.store import Recorded, RequestKey, Where
 from loyalty.members.directory import where_are
 from loyalty.members.identity import Name, parse_reference
+from loyalty.rewards.store import settle
 from loyalty.steps import step
 from loyalty.types import Adjustment, Purchase, Request
 
@@ -72,8 +74,8 @@ UNABLE = (
     asyncpg.ReadOnlySQLTransactionError,
 )
 """Postgres cannot write: its disk or memory is full, it fails, or it is a standby. Nothing happened; it may pass."""
-BUDGET_SPENT = "LY003"
-"""Raised by post(): a budget no longer holds what was decided."""
+DECIDE_AGAIN = "LY003"
+"""Raised by post() and settle_claims(): a budget or a stock no longer holds what was decided."""
 CONFLICT = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 
 
@@ -204,7 +206,7 @@ class _Then(Enum):
 def _meaning(error: Exception, items: int) -> _Then:
     if isinstance(error, Moved):
         return _Then.AGAIN
-    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == BUDGET_SPENT:
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == DECIDE_AGAIN:
         return _Then.AGAIN
     # asyncpg reports a value that it cannot encode as an InterfaceError too, and as a ValueError.
     if isinstance(error, LOST) and not isinstance(error, ValueError):
@@ -323,6 +325,8 @@ def _unknown(item: Item) -> LoyaltyError:
         return UnknownPurchase(
             f"No purchase {subject[1]} is recorded. If it is on its way, send this again later."
         )
+    if subject[0] == "claim":
+        return UnknownClaim(f"No claim {subject[1]} is recorded.")
     return UnknownRedemption(f"No redemption {subject[1]} is recorded.")
 
 
@@ -359,6 +363,7 @@ async def _run_shard(engine: Access, connection: asyncpg.Connection, shard: int,
             await connection.execute(
                 "select pin_birthdays($1, $2, $3)", accounts, years, list(context.pins.values())
             )
+        await settle(connection, shard, context.settlement)
         await _note_acts(connection, items, outcomes)
     for item, outcome in zip(items, outcomes, strict=True):
         item.outcome = outcome

@@ -16,6 +16,8 @@ from loyalty.ledger.life import Life, restored_expiry
 from loyalty.ledger.rows import EVER, BudgetRow, CounterRow, PostingRow
 from loyalty.ledger.state import Journal, UsedLot
 from loyalty.ledger.store import SubjectPosting
+from loyalty.rewards.model import Offer
+from loyalty.rewards.store import Settlement, Voucher
 from loyalty.rules.award import Award
 from loyalty.rules.birthday import birthday_matches, birthday_years
 from loyalty.rules.facts import Used
@@ -30,6 +32,7 @@ class Context:
     """One batch of one shard, under its locks.
 
     subjects: postings about (account, id) pairs that requests name. uses: lots that a posting redeemed or held.
+    offers: rewards that are claimed. vouchers: those of claims that are cancelled. settlement: what both came to.
     pinned: by account and year, the birthday that the year's first award was given by. pins: those of this batch,
     sealed. rows, history: what counts for tiers, of the accounts where it may matter. counted, budgets: use of limited
     rules.
@@ -41,6 +44,9 @@ class Context:
     books: dict[int, Book] = field(default_factory=dict)
     subjects: dict[tuple[int, str], list[SubjectPosting]] = field(default_factory=dict)
     uses: dict[tuple[int, int], list[UsedLot]] = field(default_factory=dict)
+    offers: dict[str, Offer] = field(default_factory=dict)
+    vouchers: dict[str, Voucher] = field(default_factory=dict)
+    settlement: Settlement = field(default_factory=Settlement)
     rows: dict[int, list[Qualifying]] = field(default_factory=dict)
     history: dict[int, list[Change]] = field(default_factory=dict)
     birthdays: dict[int, date] = field(default_factory=dict)

@@ -1,6 +1,7 @@
 """Which decision serves which request."""
 
 from loyalty.engine.adjust import record_adjustment, record_opening_tier
+from loyalty.engine.claims import cancel_claim, record_claim
 from loyalty.engine.context import Context
 from loyalty.engine.engage import record_engagement
 from loyalty.engine.record import record_purchase
@@ -10,7 +11,9 @@ from loyalty.ledger.book import Book
 from loyalty.ledger.store import RequestKey
 from loyalty.types import (
     Adjustment,
+    Cancellation,
     Capture,
+    Claim,
     Engagement,
     OpeningTier,
     Purchase,
@@ -49,3 +52,7 @@ def decide(
         case OpeningTier():
             assert key is not None
             return record_opening_tier(context, book, request, key[1], fingerprint), False
+        case Claim():
+            return record_claim(context, book, request, fingerprint), False
+        case Cancellation():
+            return cancel_claim(context, book, request)

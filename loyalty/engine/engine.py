@@ -35,7 +35,7 @@ from loyalty.ledger import store
 from loyalty.members.identity import parse_reference
 from loyalty.members.vault import SealingKey, Vault
 from loyalty.rules.words import Audience
-from loyalty.types import Adjustment, Purchase, Request, Return
+from loyalty.types import Adjustment, Cancellation, Claim, Purchase, Request, Return
 
 FAREWELL_SECONDS = 5.0
 UPLOAD_CHUNK = 250
@@ -48,6 +48,8 @@ class Engine(Access):
     def __init__(self, pool: asyncpg.Pool, shards: int, programs: Programs, vault: Vault) -> None:
         super().__init__(pool, shards, programs, vault)
         self.batcher = Batcher(self._run)
+        self.claims = Batcher(self._run)
+        """Claims of one reward wait for each other. In batches of their own, nobody else waits with them."""
         self._uploads = asyncio.Semaphore(2)
 
     @classmethod
@@ -65,6 +67,7 @@ class Engine(Access):
     async def close(self) -> None:
         """Answers what is under way, then disconnects; from a database that says nothing, without its farewell."""
         await self.batcher.drain()
+        await self.claims.drain()
         try:
             await asyncio.wait_for(self.pool.close(), FAREWELL_SECONDS)
         except (TimeoutError, OSError, asyncpg.InterfaceError):
@@ -76,7 +79,8 @@ class Engine(Access):
     async def submit(self, request: Request) -> Answer:
         """Posts one request, together with its neighbours. Raises LoyaltyError if it is refused."""
         actor = acting.get() if isinstance(request, Adjustment) else None
-        return await self.batcher.submit(request, actor)
+        batcher = self.claims if isinstance(request, Claim | Cancellation) else self.batcher
+        return await batcher.submit(request, actor)
 
     async def submit_many(self, requests: Sequence[Request]) -> list[Answer | LoyaltyError]:
         """Posts many requests in order, each whole or not at all; refused ones come back as errors in their places."""

@@ -1,24 +1,44 @@
-"""A person is forgotten: holds released, remaining points forfeited by an entry, personal data and names removed.
+"""A person is forgotten: claims with unused vouchers cancelled, holds released, remaining points forfeited by an entry,
+personal data and names removed.
 
 The ledger stays whole: the account's rows remain, under a number that leads to nobody.
 """
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import asyncpg
 
 from loyalty import acts
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.engine.answers import RedemptionAnswer, encode
+from loyalty.engine.claims import cancel_claim
 from loyalty.engine.context import Context, balance_answer
 from loyalty.engine.due import post_due
 from loyalty.engine.facts import EndFacts, to_text
-from loyalty.engine.loading import load_tiers, make_context
+from loyalty.engine.loading import load_subjects, load_tiers, make_context
 from loyalty.engine.programs import load_programs
 from loyalty.engine.reads import where_is
+from loyalty.errors import Overloaded
 from loyalty.ledger import store
 from loyalty.ledger.book import Book
+from loyalty.rewards import store as rewards
+from loyalty.types import Cancellation
+
+ATTEMPTS = 20
+"""How often what is to be forgotten is looked at anew, because it changed meanwhile."""
 
 
 async def erase(engine: Access, member: str) -> int:
     """Forgets a member and returns the points forfeited. Raises UnknownMember."""
+    for _ in range(ATTEMPTS):
+        with suppress(asyncpg.UniqueViolationError):  # a voucher was used just now: look again
+            return await _erase(engine, member)
+    raise Overloaded("This member's vouchers are being used just now. Try again.", retry_after=1)
+
+
+async def _erase(engine: Access, member: str) -> int:
     async with engine.pool.acquire() as connection, connection.transaction():
         shard, account = await where_is(engine, connection, member)
         locked = await store.lock_accounts(connection, shard, {account: True}, [], counters=False)
@@ -29,19 +49,26 @@ async def erase(engine: Access, member: str) -> int:
         context = make_context(engine.programs_known, locked)
         await load_tiers(context, connection, shard, [account])
         book = context.books[account]
-        forfeited = give_up(context, book)
+        vouchers = await rewards.of_account(connection, shard, account)
+        claims = [Cancellation(voucher.claim_id) for voucher in vouchers if voucher.ending is None]
+        await load_subjects(context, connection, shard, claims, [account] * len(claims))
+        forfeited = give_up(context, book, claims)
         await store.post(connection, shard, [book.head_row()], context.journal, [], [])
+        await rewards.settle(connection, shard, context.settlement)
         await connection.execute(query("forget"), shard, account)
         await connection.execute(query("forget_consents"), shard, account)
         await acts.note(connection, "member.erased", book.head.member_id)
     return forfeited
 
 
-def give_up(context: Context, book: Book) -> int:
-    """Posts what is due, releases the account's holds, and forfeits its points. Returns how many these were."""
+def give_up(context: Context, book: Book, claims: Sequence[Cancellation] = ()) -> int:
+    """Posts what is due, cancels claims, releases the account's holds, and forfeits its points. Returns how many
+    these were."""
     at = book.recorded_at
     post_due(context, book, at)
     version = context.programs.at(at).version
+    for claim in claims:
+        cancel_claim(context, book, claim)
     for hold in list(book.holds.values()):
         book.begin("release", None, hold.redemption_id, at, version)
         book.end_hold(hold, 0, context.lives_given_back(book, at))

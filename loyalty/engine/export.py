@@ -6,10 +6,11 @@ from typing import Any
 from msgspec import Struct
 
 from loyalty.db.sql import query
-from loyalty.engine import reads
+from loyalty.engine import reads, vouchers
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Balance, EntryAnswer, RedemptionRecord, TierStanding
 from loyalty.engine.facts import engagement_facts, purchase_facts, return_facts, unlinked_return_facts
+from loyalty.engine.vouchers import VoucherRecord
 from loyalty.members import directory
 from loyalty.members.answers import MemberAnswer
 from loyalty.members.consents import Consents, read_consents
@@ -62,6 +63,7 @@ class Export(Struct, frozen=True):
     returns: list[ExportedReturn]
     events: list[ExportedEvent]
     redemptions: list[RedemptionRecord]
+    vouchers: list[VoucherRecord]
 
 
 async def export(engine: Access, member: str) -> Export:
@@ -96,6 +98,7 @@ async def export(engine: Access, member: str) -> Export:
         returns=returns,
         events=events,
         redemptions=[await reads.redemption(engine, id) for id in taken],
+        vouchers=(await vouchers.vouchers(engine, member_id)).vouchers,
     )
 
 

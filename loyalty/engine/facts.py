@@ -82,6 +82,17 @@ class ReversalFacts(Struct, frozen=True):
     amount: int
 
 
+class ClaimFacts(Struct, frozen=True):
+    """A reward taken, and the voucher given for it. `counted`: it took a unit from the stock."""
+
+    reward_id: str
+    version: int
+    points: int
+    code: str
+    counted: bool
+    valid_until: datetime | None
+
+
 class MergeFacts(Struct, frozen=True, omit_defaults=True):
     """One side of a merge: everything went `out`, came `in`, or a hold that came goes on (`hold`, `until`).
 
@@ -135,6 +146,10 @@ def reversal_facts(text: str) -> ReversalFacts:
     return _reversal.decode(text)
 
 
+def claim_facts(text: str) -> ClaimFacts:
+    return _claim.decode(text)
+
+
 def merge_facts(text: str) -> MergeFacts:
     return _merge.decode(text)
 
@@ -146,4 +161,5 @@ _unlinked = msgspec.json.Decoder(UnlinkedReturnFacts)
 _redemption = msgspec.json.Decoder(RedemptionFacts)
 _end = msgspec.json.Decoder(EndFacts)
 _reversal = msgspec.json.Decoder(ReversalFacts)
+_claim = msgspec.json.Decoder(ClaimFacts)
 _merge = msgspec.json.Decoder(MergeFacts)

@@ -19,9 +19,12 @@ from loyalty.ledger.book import Book
 from loyalty.ledger.rows import TierRow
 from loyalty.ledger.state import Head
 from loyalty.ledger.store import Locked, Recorded, RequestKey
+from loyalty.rewards import store as rewards
 from loyalty.tiers.model import Change, Qualifying
 from loyalty.types import (
+    Cancellation,
     Capture,
+    Claim,
     Engagement,
     OpeningTier,
     Purchase,
@@ -50,7 +53,8 @@ async def load_context(
         if engine.programs_known.limited() and not counters:
             locked = await store.lock_accounts(connection, shard, accounts, keys, counters=True)
     context = make_context(engine.programs_known, locked)
-    await _load_subjects(context, connection, shard, requests, owners)
+    await load_subjects(context, connection, shard, requests, owners)
+    await _load_rewards(context, connection, requests)
     tiers = may_change_tier(context, requests, owners)
     if tiers:
         await load_tiers(context, connection, shard, tiers)
@@ -143,7 +147,19 @@ def may_change_tier(context: Context, requests: Iterable[Request], owners: Itera
     return sorted(wanted)
 
 
-async def _load_subjects(
+async def _load_rewards(
+    context: Context, connection: asyncpg.Connection, requests: Sequence[Request]
+) -> None:
+    """Reads the rewards that are claimed, and the vouchers of claims that are cancelled."""
+    claimed = {request.reward_id for request in requests if isinstance(request, Claim)}
+    if claimed:
+        context.offers = await rewards.offers(connection, sorted(claimed))
+    cancelled = {request.claim_id for request in requests if isinstance(request, Cancellation)}
+    if cancelled:
+        context.vouchers = await rewards.by_claims(connection, sorted(cancelled))
+
+
+async def load_subjects(
     context: Context,
     connection: asyncpg.Connection,
     shard: int,
@@ -163,7 +179,7 @@ async def _load_subjects(
         (posting.account, posting.number)
         for postings in context.subjects.values()
         for posting in postings
-        if posting.kind == "redemption"
+        if posting.kind in ("redemption", "claim")
     }
     if redeemed:
         for (account, number), uses in (await store.uses_of(connection, sorted(redeemed))).items():
@@ -179,6 +195,8 @@ def _subject(request: Request) -> str | None:
             return request.purchase_id
         case Capture() | Release() | Reversal():
             return request.redemption_id
+        case Cancellation():
+            return request.claim_id
         case Purchase() if request.redemption is not None:
             return request.redemption.redemption_id
     return None

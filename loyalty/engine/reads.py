@@ -205,6 +205,8 @@ _NAMED_BY = {
     "reversal": ("reversal_id", "redemption_id"),
     "adjustment": ("adjustment_id", None),
     "event": ("event_id", None),
+    "claim": ("claim_id", None),
+    "cancellation": (None, "claim_id"),
 }
 """By the posting's kind: the fields that its id and its subject go into."""
 

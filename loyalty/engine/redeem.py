@@ -60,7 +60,8 @@ def _wanted(
     return points, check_redemption(policy, points, available, basket)
 
 
-def _may_redeem(book: Book) -> None:
+def may_redeem(book: Book) -> None:
+    """Refuses blocked members."""
     if book.head.status == "blocked":
         raise MemberBlocked(
             "This member is blocked: purchases earn and goods come back, but points are not redeemed."
@@ -69,7 +70,7 @@ def _may_redeem(book: Book) -> None:
 
 def record_redemption(context: Context, book: Book, redemption: Redemption, fingerprint: bytes) -> bytes:
     """Spends points now, or holds them until the hold's end."""
-    _may_redeem(book)
+    may_redeem(book)
     at = book.recorded_at
     version = context.programs.at(at)
     policy = version.program.redemption
@@ -104,7 +105,7 @@ def plan_in_basket(
     """What a purchase's redemption comes to; nothing moves yet."""
     wanted = purchase.redemption
     assert wanted is not None
-    _may_redeem(book)
+    may_redeem(book)
     id, policy = wanted.redemption_id, version.program.redemption
     hold = book.holds.get(id)
     if hold is None:

@@ -15,7 +15,9 @@ from loyalty.errors import InvalidRequest
 from loyalty.ledger.store import RequestKey
 from loyalty.types import (
     Adjustment,
+    Cancellation,
     Capture,
+    Claim,
     Engagement,
     OpeningTier,
     Purchase,
@@ -68,6 +70,10 @@ def address(request: Request) -> Addressed:
             return Addressed(("event", request.event_id), request.member, None, False)
         case OpeningTier():
             return Addressed(("opening", f"tier/{request.member}"), request.member, None, False)
+        case Claim():
+            return Addressed(("claim", request.claim_id), request.member, None, True)
+        case Cancellation():
+            return Addressed(None, None, ("claim", request.claim_id), True)
 
 
 def normalised(request: Request) -> Request:
@@ -110,7 +116,7 @@ def normalised(request: Request) -> Request:
             return msgspec.structs.replace(
                 request, member=SOMEBODY, since=_utc(request.since), valid_until=valid_until
             )
-        case Redemption():
+        case Redemption() | Claim():
             return msgspec.structs.replace(request, member=SOMEBODY)
         case _:
             return request

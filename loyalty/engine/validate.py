@@ -13,7 +13,9 @@ from loyalty.members.text import check_text
 from loyalty.types import (
     MAX_AMOUNT,
     Adjustment,
+    Cancellation,
     Capture,
+    Claim,
     Engagement,
     Purchase,
     PurchaseLine,
@@ -61,12 +63,14 @@ def validate(request: Request) -> None:
             _member(request.member, errors)
             _instant("occurred_at", request.occurred_at, errors)
             check_text("channel", request.channel, errors)
+        case Claim():
+            _member(request.member, errors)
         case Reversal():
             if request.points is not None and request.reversal_id is None:
                 errors.append(
                     FieldError("reversal_id", "is needed when a part is reversed (`points` is given)")
                 )
-        case Capture() | Release():
+        case Capture() | Release() | Cancellation():
             pass
     if errors:
         raise InvalidRequest(_summary(errors), errors=errors)

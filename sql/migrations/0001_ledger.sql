@@ -21,8 +21,9 @@ end $$;
 grant usage on schema loyalty to loyalty_app;
 
 create type posting_kind as enum (
-    'purchase', 'return', 'redemption', 'reversal', 'adjustment', 'event', 'opening', -- carry a request's id
+    'purchase', 'return', 'redemption', 'reversal', 'adjustment', 'event', 'opening', 'claim', -- carry a request's id
     'capture', 'release', 'timeout',                                          -- end the hold that is their subject
+    'cancellation',                                                           -- takes back the claim that is its subject
     'expiry', 'verdict',                                                      -- were due
     'merge', 'erasure'
 );

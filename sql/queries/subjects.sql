@@ -1,4 +1,4 @@
--- Purchases and redemptions that requests are about, and everything that was posted about them, oldest first; `owner` is
+-- Purchases, redemptions and claims that requests are about, and everything that was posted about them, oldest first; `owner` is
 -- the account that they belong to now. $1 shard, $2 accounts, $3 ids (the two name pairs: account by account).
 with wanted as (
     select distinct q.account as owner, f.shard, f.account, q.id
@@ -9,7 +9,7 @@ select w.owner, p.account, p.number, p.kind, p.id, p.subject, p.occurred_at, p.r
        p.qualifying_amount, p.fingerprint, p.facts, p.answer
 from wanted w
 cross join lateral (
-    select * from posting p where p.shard = w.shard and p.id = w.id and p.kind in ('purchase', 'redemption') offset 0
+    select * from posting p where p.shard = w.shard and p.id = w.id and p.kind in ('purchase', 'redemption', 'claim') offset 0
 ) p
 where p.account = w.account
 union

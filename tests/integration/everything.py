@@ -11,11 +11,15 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from loyalty.db.migrate import migrate
+from loyalty.engine import catalogue, vouchers
 from loyalty.engine.engine import Engine
 from loyalty.members.enrol import enrol
+from loyalty.rewards.model import RewardTerms
 from loyalty.types import (
     Adjustment,
+    Cancellation,
     Capture,
+    Claim,
     Enrolment,
     Purchase,
     PurchaseLine,
@@ -75,6 +79,7 @@ async def copy_of(postgres_url: str, template: str) -> AsyncIterator[str]:
 
 TABLES = [
     "program_version", "posting", "entry", "lot", "lot_use", "tier_change", "account", "open_lot", "open_hold",
+    "reward_version", "stock_move", "voucher", "voucher_end", "reward_stock",
 ]  # fmt: skip
 
 
@@ -135,12 +140,12 @@ def purchase(id: str, member: str, at: datetime, amount: int) -> Purchase:
 async def fill(url: str) -> None:
     """Ada: 700 earned, silver, redeemed, held, captured in part, released, reversed, adjusted, returned. Bob: in debt
     and out of it. Cleo: expired. Dan: nothing. Eve: merged into Finn, with open holds, one captured there, and Gil, in
-    debt, into him too. Hal: forgotten while points were held.
+    debt, into him too. Hal: forgotten while points were held. Ivy: claimed rewards, one voucher used, one cancelled.
     """
     await migrate(url)
     async with engine_of(url) as engine:
         await engine.put_program(PROGRAM, "toml")
-        for member in ("ada", "bob", "cleo", "dan", "eve", "finn", "gil", "hal"):
+        for member in ("ada", "bob", "cleo", "dan", "eve", "finn", "gil", "hal", "ivy"):
             await enrol(engine.pool, VAULT, Enrolment(member_id=member), await engine.now())
         now = await engine.now()
         await engine.submit(purchase("c1", "cleo", now, 9000))
@@ -186,6 +191,19 @@ async def fill(url: str) -> None:
         await engine.merge("gil", "finn")
         await engine.submit(purchase("g2", "finn", now, 20000))
         await engine.erase("hal")
+        await _claim(engine, now)
+
+
+async def _claim(engine: Engine, now: datetime) -> None:
+    await engine.submit(purchase("j1", "ivy", now, 40000))
+    await catalogue.put_reward(engine, "lamp", RewardTerms("Lamp", "gift", 50), None)
+    await catalogue.put_reward(engine, "cash", RewardTerms("Cash", "cash", 20, 100, unlimited=True), None)
+    await catalogue.move_stock(engine, "lamp", "s1", 4, None, None)
+    for claim_id, reward_id in (("k1", "lamp"), ("k2", "lamp"), ("k3", "lamp"), ("k4", "cash")):
+        await engine.submit(Claim(claim_id, reward_id, "ivy"))
+    await engine.submit(Cancellation("k2"))
+    codes = {one.claim_id: one.code for one in (await vouchers.vouchers(engine, "ivy")).vouchers}
+    await vouchers.use_voucher(engine, codes["k1"], "n1", None)
 
 
 async def value(url: str, statement: str) -> Any:

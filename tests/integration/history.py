@@ -4,10 +4,14 @@ import random
 from datetime import date, timedelta
 from typing import Any
 
+from loyalty.engine import catalogue
 from loyalty.errors import LoyaltyError
+from loyalty.rewards.model import RewardTerms
 from loyalty.types import (
     Adjustment,
+    Cancellation,
     Capture,
+    Claim,
     Engagement,
     OpeningTier,
     Purchase,
@@ -93,6 +97,7 @@ class Shop:
         self.purchases: list[tuple[str, int]] = []
         self.holds: list[str] = []
         self.redemptions: list[str] = []
+        self.claims: list[str] = []
         self.number = 0
         self.refused = 0
 
@@ -105,6 +110,10 @@ class Shop:
         for number, member in enumerate(self.members):
             birthday = date(1990, 1 + number % 4 + 2, 5) if number % 2 else None
             await self.ledger.enrol(member, **({"birthday": birthday} if birthday else {}))
+        for reward_id, price in (("mug", 20), ("rug", 90)):
+            terms = RewardTerms(reward_id, "gift", price, tiers=("silver", "gold") if price > 50 else ())
+            await catalogue.put_reward(self.ledger.engine, reward_id, terms, None)
+            await catalogue.move_stock(self.ledger.engine, reward_id, reward_id, 40, None, None)
         now = await self.ledger.engine.now()
         for member, tier, since in (("m1", "silver", 20), ("m2", "gold", 3)):
             await self.submit(OpeningTier(member, tier, now - timedelta(days=since)))
@@ -143,8 +152,10 @@ class Shop:
             return self.redeem(member)
         if kind < 0.89:
             return Engagement(self.id("e"), member, draw.choice(("survey", "review", "visit")), at)
-        if kind < 0.94:
+        if kind < 0.92:
             return Adjustment(self.id("a"), member, draw.choice((-40, 15, 200)), "test")
+        if draw.random() < 0.6:
+            return self.claim(member)
         if self.redemptions and draw.random() < 0.5:
             points = draw.choice((None, 10))
             return Reversal(draw.choice(self.redemptions), points, self.id("v") if points else None)
@@ -152,6 +163,12 @@ class Shop:
             hold = draw.choice(self.holds[-4:])
             return draw.choice((Capture(hold), Capture(hold, 10), Release(hold)))
         return self.purchase(member, at)
+
+    def claim(self, member: str) -> Claim | Cancellation:
+        if self.claims and self.draw.random() < 0.5:
+            return Cancellation(self.draw.choice(self.claims))
+        self.claims.append(self.id("c"))
+        return Claim(self.claims[-1], self.draw.choice(("mug", "rug")), member)
 
     def purchase(self, member: str, at: Any) -> Purchase:
         draw, id = self.draw, self.id("p")

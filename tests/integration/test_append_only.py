@@ -16,7 +16,8 @@ from loyalty.ledger.state import Journal
 from tests.integration.everything import copy_of, everything, execute, value
 
 IMMUTABLE = ["posting", "entry", "lot", "lot_use", "tier_change", "program_version"]
-PROJECTED = ["account", "open_lot", "open_hold", "counter", "budget"]
+IMMUTABLE += ["reward_version", "stock_move", "voucher", "voucher_end"]
+PROJECTED = ["account", "open_lot", "open_hold", "counter", "budget", "reward_stock"]
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
 
@@ -46,9 +47,12 @@ async def app(ledger: str) -> AsyncIterator[asyncpg.Connection]:
 async def test_the_application_may_not_write_into_the_ledger_itself(
     app: asyncpg.Connection, table: str
 ) -> None:
-    column = {"budget": "rule", "program_version": "source"}.get(table, "account")
+    column = {
+        "budget": "rule", "program_version": "source", "reward_version": "terms", "stock_move": "units",
+        "voucher_end": "code", "reward_stock": "units",
+    }.get(table, "account")  # fmt: skip
     statements = [f"update {table} set {column} = {column}", f"delete from {table}", f"truncate {table}"]
-    if table != "program_version":
+    if table not in ("program_version", "reward_version"):
         statements.append(f"insert into {table} select * from {table}")
     for statement in statements:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -64,7 +64,7 @@ def _named(found: Findings, table: str, key: str, member: str = "ada") -> list[F
 async def test_a_ledger_in_which_everything_happened_is_clean(ledger: str) -> None:
     found = await audit(ledger)
     assert found.clean, found.rows
-    assert found.totals.accounts == 8
+    assert found.totals.accounts == 9
     assert found.totals.issued > 0 > found.totals.redeemed
     assert found.totals.expired == -90
     kinds = await value(ledger, "select array_agg(distinct kind::text) from entry")

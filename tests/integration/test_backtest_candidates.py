@@ -8,6 +8,7 @@ import pytest
 from loyalty.backtest import Report, backtest
 from loyalty.backtest.html import page
 from loyalty.errors import InvalidRequest
+from loyalty.rewards.model import RewardTerms
 from loyalty.types import PurchaseRedemption, Reversal, UnlinkedReturn
 from tests.builders import (
     BASE,
@@ -24,6 +25,7 @@ from tests.builders import (
     purchase,
     redeem,
 )
+from tests.rewards import LAMP, Shop
 from tests.vault import VAULT
 
 DOUBLE = BASE.replace("points = 1", "points = 2")
@@ -65,6 +67,23 @@ async def test_points_their_cost_and_who_gains(ledger: Ledger) -> None:
     )
     assert await ledger.available("ada") == 100, "the ledger stays as it was"
     assert sum(row.members for row in found.gains) == found.members == 2
+
+
+async def test_rewards_are_claimed_at_the_price_of_then_or_not_at_all(ledger: Ledger) -> None:
+    shop = Shop(ledger)
+    await shop.put("lamp", LAMP, 3)
+    for member in ("ada", "bob"):
+        await ledger.do(purchase(40000, member=member))
+        await shop.claim("lamp", member, f"c-{member}")
+    await ledger.do(purchase(60000, member="bob"))
+    await shop.cancel("c-bob")
+    await shop.put("lamp", RewardTerms("Lamp", "gift", 9999, tiers=("gold",)))
+    found = await tried(ledger, program(redemption="", rules=HALF))
+    (row,) = found.candidate.capped
+    assert (row.kind, row.count, row.dropped, row.wanted_points, row.made_points) == ("claim", 2, 2, 600, 0)
+    assert (found.now.total.redeemed, found.candidate.total.redeemed) == (300, 0)
+    found = await tried(ledger, program(redemption="", rules=DOUBLE))
+    assert (found.candidate.total.redeemed, found.candidate.capped) == (300, [])
 
 
 async def test_redemptions_are_capped_to_what_there_is_in_whole_steps(ledger: Ledger) -> None:

@@ -9,6 +9,7 @@ import pytest
 from loyalty.db.connect import connect_owner
 from loyalty.ledger import rows
 from loyalty.ledger.state import Head, OpenLot, UsedLot
+from loyalty.rewards.store import CancelledRow, VoucherRow
 
 ROW_TYPES: dict[str, tuple[str, ...]] = {
     "posting_row": rows.PostingRow._fields,
@@ -20,6 +21,8 @@ ROW_TYPES: dict[str, tuple[str, ...]] = {
     "ended_hold": rows.EndedHold._fields,
     "counter_row": rows.CounterRow._fields,
     "budget_row": rows.BudgetRow._fields,
+    "voucher_row": VoucherRow._fields,
+    "cancelled_row": CancelledRow._fields,
     "head_row": rows.HeadRow._fields,
     "locked_head": tuple(field.name for field in fields(Head)),
     "open_lot_row": ("account", *(field.name for field in fields(OpenLot))),
@@ -34,6 +37,7 @@ STORED = {
     "open_hold": "hold_row",
     "counter": "counter_row",
     "open_lot": "open_lot_row",
+    "voucher": "voucher_row",
 }
 BY_THE_DATABASE = {"entry": {"counter"}}
 """Columns that post() works out by itself."""
