@@ -1,5 +1,6 @@
 """`loyalty demo`: the whole way from real baskets to the picture, with a ledger that the audit finds clean."""
 
+import re
 import signal
 import subprocess
 import urllib.request
@@ -32,6 +33,9 @@ def test_the_demo_ends_with_a_picture_a_clean_audit_and_a_server_to_try(tmp_path
                 break
         assert "✔ audit: clean" in shown
         assert "4 members" in shown
+        in_tiers = re.search(r"member (\d+) .*silver (\d+) .*gold (\d+) ", shown)
+        assert in_tiers is not None
+        assert sum(map(int, in_tiers.groups())) == 4
         assert shown.count("curl ") == 3
         call = next(line for line in shown.splitlines() if "/v1/reports/liability" in line).split()
         key = next(part for part in call if part.startswith("demo-")).strip("'")
