@@ -27,7 +27,8 @@ class Pool(asyncpg.Pool):  # type: ignore[misc]
 
     def acquire(self, *, timeout: float | None = None) -> Any:
         """As asyncpg's. A timer is made only when one has to wait: on the hot path it would cost as much as a read."""
-        if timeout is None and self.get_idle_size() == 0:
+        # The queue of those that are free; get_idle_size() looks at every connection, for ten times as long.
+        if timeout is None and self._queue.empty():
             timeout = ACQUIRE_SECONDS
         return super().acquire(timeout=timeout)
 
