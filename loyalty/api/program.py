@@ -111,7 +111,8 @@ async def read_program(request: Call) -> Reply:
 async def put_program(request: Call) -> Reply:
     """Put a new version in force, now or from `effective_from` on (never before now).
 
-    A faulty file is refused with the diagnostics that a check gives. Currency and tier ids stay.
+    A faulty file is refused with the diagnostics that a check gives. Currency and tier ids stay. The file that is in
+    force already makes no version: the answer is the one in force.
     """
     wanted = read_query(request, Put)
     if wanted.effective_from is not None:

@@ -63,6 +63,9 @@ def apply(file: Path, effective_from: datetime | None, author: str | None, note:
             version = await engine.put_program(source.decode(), form, effective_from, author, note)
         finally:
             await engine.close()
+        if version.version == before.version:
+            click.echo(f"{file} is in force already, as version {version.version}: nothing was changed.")
+            return DONE
         changes = differences(before.program, version.program)
         tell(f"Compared with version {before.version}:" + (" nothing changes." if not changes else ""))
         for change in changes:

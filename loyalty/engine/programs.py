@@ -131,6 +131,8 @@ async def put_program(
 ) -> ProgramVersion:
     """Adds a version, in force from `effective_from` (None: now; the first: from the beginning of time).
 
+    The very file that is in force, put again from now on, makes no version: the one in force is returned.
+
     Raises InvalidRequest if the file has errors, changes currency or tier ids, or would be in force before now.
     """
     parsed = parse(source, format)
@@ -164,6 +166,10 @@ async def put_program(
                         )
                     ],
                 )
+            newest = known.numbered(known.newest)
+            again = (newest.source, newest.format) == (source, format) and effective_from is None
+            if again and known.at(now) is newest:
+                return newest
             effective_from = effective_from or now
         version = known.newest + 1
         # A sandbox's clock may have been set back before anything was posted; the order of recording stays.

@@ -34,6 +34,9 @@ def test_versions_are_compared_and_apply_says_what_it_changes(database_url: str,
     applied = loyalty(database_url, "program", "apply", file, cwd=tmp_path)
     assert "Compared with version 2:\n  " + SAID in applied.stderr
     assert applied.stdout.startswith("Version 3 is in force")
+    again = loyalty(database_url, "program", "apply", file, cwd=tmp_path)
+    assert "in force already, as version 3: nothing was changed" in again.stdout
+    loyalty(database_url, "program", "diff", "--version", "4", cwd=tmp_path, expect=1)
     assert loyalty(
         database_url, "program", "diff", "--version", "2", "--version", "3", cwd=tmp_path
     ).stdout == (SAID)
