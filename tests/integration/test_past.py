@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from loyalty.engine import liability
-from loyalty.errors import InvalidRequest, LoyaltyError
+from loyalty.errors import FutureTime, LoyaltyError
 from loyalty.types import Capture, Release, Request, Reversal, UnlinkedReturn
 from tests.builders import (
     START,
@@ -183,5 +183,5 @@ async def test_the_liability_of_an_instant_is_what_the_balances_were(ledger: Led
 async def test_the_future_is_not_known(ledger: Ledger) -> None:
     later = await ledger.engine.now() + HOUR
     for asked in ({"as_of": later}, {"known_at": later}):
-        with pytest.raises(InvalidRequest):
+        with pytest.raises(FutureTime):
             await ledger.engine.balance("ada", **asked)
