@@ -70,7 +70,8 @@ class Scheduler:
         )
         for row in open_ones:
             kind = row["kind"]
-            work = work_of(self._engine, kind, now, dry_run=False)
+            # Up to whatever is now when it runs: a sandbox's clock may have been set back since we looked.
+            work = work_of(self._engine, kind, None, dry_run=False)
             job_id = await self._runner.start_slot(kind, slots[kind], now, work)
             if job_id is not None:
                 await self._engine.pool.execute(query("job_forget"), timedelta(days=KEPT_DAYS))

