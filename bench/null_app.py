@@ -16,21 +16,18 @@ from typing import Any
 import loyalty.api.app
 from bench.data import EXAMPLE
 from loyalty.api.serve import _config, _listen, _Server
-from loyalty.calendar import calendar_of
 from loyalty.engine.answers import Answer, BalanceAnswer, LotAnswer, Receipt, TierAnswer, encode
 from loyalty.engine.batch import Item
 from loyalty.engine.context import Context
 from loyalty.engine.decide import decide
-from loyalty.engine.programs import BEGINNING, Programs, ProgramVersion
+from loyalty.engine.programs import BEGINNING, Programs, compiled
 from loyalty.keys import Identity
 from loyalty.ledger.book import Book
 from loyalty.ledger.chain import GENESIS
 from loyalty.ledger.life import life_of
 from loyalty.ledger.state import Head
 from loyalty.log import set_up_logging
-from loyalty.program.parse import parse
 from loyalty.rules.award import explain, rounding_text
-from loyalty.rules.compile import compile_program, needs
 from loyalty.rules.facts import Facts, Used
 from loyalty.settings import Settings, read_settings
 from loyalty.types import Purchase, Request
@@ -48,12 +45,7 @@ class NullEngine:
 
     def __init__(self) -> None:
         source = EXAMPLE.read_text()
-        program = parse(source).program
-        assert program is not None
-        self._version = ProgramVersion(
-            1, BEGINNING, source, "toml", None, None, BEGINNING,
-            program, compile_program(program), needs(program), calendar_of(program.time_zone),
-        )  # fmt: skip
+        self._version = compiled(1, BEGINNING, source, "toml", None, None, BEGINNING)
         self._programs = Programs([self._version])
         self._decides = os.environ.get("LOYALTY_BENCH_NULL") == "decide"
 
