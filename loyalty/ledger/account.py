@@ -118,7 +118,7 @@ class Account:
             journal.uses[p.uses :],
             journal.tiers[p.tiers :],
         )
-        return row._replace(hash=head.hash)
+        return PostingRow(*row[:-1], head.hash)
 
     def _under_way(self) -> Posting:
         assert self._posting is not None, "moves happen inside a posting"

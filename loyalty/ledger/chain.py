@@ -7,6 +7,7 @@ values are empty, long texts stand as their sha256. The shard is not covered, so
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 
 from loyalty.ledger.rows import EntryRow, LotRow, PostingRow, TierRow, UseRow
@@ -17,8 +18,9 @@ GENESIS = bytes(32)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)
 def microseconds(at: datetime) -> int:
-    """The instant as whole microseconds since 1970-01-01T00:00Z."""
+    """The instant as whole microseconds since 1970-01-01T00:00Z. Remembered: the rows of a posting share a few."""
     since = at - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 

@@ -1,10 +1,8 @@
 """What a basket earned, and which rule gave what on which line."""
 
-from fractions import Fraction
-
 from msgspec import Struct
 
-from loyalty.rules.exact import Exact, exact_div, exact_text, scaled_text
+from loyalty.rules.exact import Exact, exact_div, scaled_text
 
 
 class Share(Struct, frozen=True, gc=False):
@@ -74,4 +72,4 @@ def explain(award: Award) -> list[Explained]:
 
 def rounding_text(award: Award) -> str:
     """A receipt's `rounding`: what was dropped, exactly."""
-    return exact_text(Fraction(award.rounding))
+    return scaled_text(award.scaled_total - award.points * award.scale, award.scale)

@@ -30,8 +30,12 @@ def exact_text(value: Exact) -> str:
     return _text(value.numerator, value.denominator)
 
 
+@lru_cache(maxsize=16_384)
 def scaled_text(value: Exact, scale: int) -> str:
-    """`exact_text` of `value / scale`, without a Fraction on the way when both are integers."""
+    """`exact_text` of `value / scale`, without a Fraction on the way when both are integers.
+
+    Remembered: a shop has far fewer prices than lines.
+    """
     if type(value) is not int:
         return exact_text(Fraction(value) / scale)
     whole, rest = divmod(value, scale)
