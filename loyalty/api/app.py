@@ -30,6 +30,7 @@ from loyalty.api import (
     sandbox,
     vouchers,
 )
+from loyalty.api.buffers import keep_buffers
 from loyalty.api.context import Context
 from loyalty.api.contract import complete
 from loyalty.api.limiter import Limiter
@@ -105,6 +106,7 @@ def create_app(settings: Settings) -> Litestar:
             gc.collect()
             gc.freeze()
             gc.set_threshold(GC_THRESHOLD, 20, 20)
+            keep_buffers()
             yield
         finally:
             stopping.close()
