@@ -56,9 +56,8 @@ def set_up_logging(level: LogLevel = "info", form: LogFormat = "auto") -> None:
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "litestar"):
         library = logging.getLogger(name)
         library.handlers.clear()
-        library.propagate = True
-    # One line a request is the access log of whatever stands in front; here it would only cost time.
-    logging.getLogger("uvicorn.access").setLevel(max(number, logging.WARNING))
+        # uvicorn asks whether anybody hears its access log before it gathers a line of it for every request.
+        library.propagate = name != "uvicorn.access"
 
 
 def _json(event: object, **_unused: object) -> str:

@@ -1,5 +1,6 @@
 """Around every request: its id, one line in the log, its figures. No personal data: the route, not the path."""
 
+import itertools
 import logging
 import re
 import secrets
@@ -21,6 +22,9 @@ UNROUTED = "-"
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _TRACE_PARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 _METHODS = frozenset(("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"))
+_PROCESS = secrets.token_hex(4).encode()
+_count = itertools.count(1)
+"""An id has to be one of a kind, not a secret: random bits for each request would cost more than its log line."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -100,7 +104,7 @@ def _request_id(scope: Scope) -> bytes:
             trace = found[1]
     if trace is not None:
         return bytes(trace)
-    return secrets.token_hex(8).encode()
+    return b"%s%08x" % (_PROCESS, next(_count))
 
 
 def _keep_slashes(scope: Scope) -> None:

@@ -5,10 +5,12 @@ One look a second at all connections costs the requests nothing; a timer for eac
 
 import asyncio
 import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from loyalty.api.transport import WholeAnswers
 
 HEAD_SECONDS = 10.0
 """From the connection, or the first byte of the next request, to the end of its head."""
@@ -21,7 +23,7 @@ log = structlog.get_logger()
 
 
 class Connection(HttpToolsProtocol):
-    """uvicorn's, which notes what the client has owed since when."""
+    """uvicorn's, which notes what the client has owed since when, and sends each answer in one piece."""
 
     alive: ClassVar[set[Any]] = set()
     owes = ""
@@ -30,6 +32,15 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         Connection.alive = self.connections
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.answers = WholeAnswers(transport)
+        self.transport = cast("asyncio.Transport", self.answers)
+
+    def on_response_complete(self) -> None:
+        self.answers.flush()
+        super().on_response_complete()
 
     def owed(self) -> str:
         """What the server waits for: `head`, `body` or `reading`; empty when it is the server's turn."""

@@ -177,6 +177,7 @@ def _config(settings: Settings, app: str) -> uvicorn.Config:
         lifespan="on",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # nothing here asks for the client's address
         server_header=False,
         date_header=True,
         backlog=BACKLOG,
