@@ -11,11 +11,15 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.face import ADMIN_KEY, face
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 async def test_generated_requests_get_what_the_document_promises(database_url: str) -> None:
     async with face(database_url) as server:
         await server.member(member_id="li", phone="+8613800000001")
