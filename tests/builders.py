@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from loyalty.db.connect import connect_owner
-from loyalty.engine.answers import Answer
+from loyalty.engine.answers import Answer, Balance
 from loyalty.engine.engine import Engine
 from loyalty.errors import LoyaltyError
 from loyalty.members.enrol import enrol
@@ -187,9 +187,13 @@ class Ledger:
         )
         return [tuple(row) for row in rows]
 
+    async def balance(self, member: str = "ada", **at: datetime) -> Balance:
+        """A member's balance as it is told."""
+        return msgspec.json.decode(await self.engine.balance(member, **at), type=Balance)
+
     async def points(self, member: str = "ada") -> tuple[int, int, int, int]:
         """Available, held, pending, debt; they add up to the balance."""
-        found: Any = await self.engine.balance(member)
+        found = await self.balance(member)
         assert found.balance == found.available + found.held + found.pending - found.debt
         assert sum(lot.points for lot in found.lots) == found.available + found.pending
         return found.available, found.held, found.pending, found.debt
@@ -199,7 +203,7 @@ class Ledger:
 
     async def lots(self, member: str = "ada") -> list[tuple[int, datetime | None]]:
         """Points and ends of the open lots, soonest to expire first."""
-        found: Any = await self.engine.balance(member)
+        found = await self.balance(member)
         return [(lot.points, lot.expires_at) for lot in found.lots]
 
     async def entries(self, member: str = "ada") -> list[tuple[str, int]]:

@@ -66,6 +66,7 @@ async def open_pool(
     settings = {
         "search_path": f"{SCHEMA}, pg_temp",
         "timezone": "UTC",
+        "datestyle": "ISO",
         "application_name": application_name,
         "plan_cache_mode": plan_cache_mode,
         "jit": "off",

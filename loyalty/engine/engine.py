@@ -25,7 +25,8 @@ from loyalty.engine import (
     timeouts,
 )
 from loyalty.engine.access import Access
-from loyalty.engine.answers import Answer, TierWarnings
+from loyalty.engine.answers import Answer, TierWarnings, encode
+from loyalty.engine.balances import Balances
 from loyalty.engine.batch import Item, run_batch
 from loyalty.engine.batcher import Batcher
 from loyalty.engine.past_due import Counts, Progress
@@ -50,6 +51,7 @@ class Engine(Access):
         self.batcher = Batcher(self._run)
         self.claims = Batcher(self._run)
         """Claims of one reward wait for each other. In batches of their own, nobody else waits with them."""
+        self._balances = Balances(self)
         self._uploads = asyncio.Semaphore(2)
 
     @classmethod
@@ -141,9 +143,11 @@ class Engine(Access):
 
     async def balance(
         self, member: str, as_of: datetime | None = None, known_at: datetime | None = None
-    ) -> Struct:
-        """A member's balance, lots and holds, with what is due counted as posted."""
-        return await reads.balance(self, member, as_of, known_at)
+    ) -> bytes:
+        """A member's balance, lots and holds as JSON (`Balance`), with what is due counted as posted."""
+        if as_of is None and known_at is None:
+            return await self._balances.read(member)
+        return encode(await reads.balance(self, member, as_of, known_at))
 
     async def tier(self, member: str) -> Struct:
         """A member's tier, how far the next one is, and the history."""

@@ -54,6 +54,7 @@ from loyalty.tiers.model import Change
 from loyalty.tiers.window import progress
 
 SOON = timedelta(days=90)
+"""How far ahead `expiring` looks."""
 LAST = 2**31 - 1
 
 

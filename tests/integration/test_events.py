@@ -188,8 +188,8 @@ async def test_the_past_is_known_with_its_events(database_url: str) -> None:
         await ledger.do(event())
         await ledger.move_clock(START + timedelta(days=2))
         await ledger.do(event(at=START + timedelta(days=1)))
-        before: Any = await ledger.engine.balance("ada", known_at=START + timedelta(days=1, hours=12))
-        since: Any = await ledger.engine.balance("ada", as_of=START + timedelta(days=1, hours=12))
+        before = await ledger.balance("ada", known_at=START + timedelta(days=1, hours=12))
+        since = await ledger.balance("ada", as_of=START + timedelta(days=1, hours=12))
         assert (before.balance, since.balance) == (20, 40)
 
 

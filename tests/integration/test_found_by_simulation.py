@@ -140,7 +140,7 @@ async def test_the_past_keeps_a_lot_beside_what_a_hold_that_ended_gave_back(data
         await ledger.do(hold(40, seconds=60))
         await ledger.move_clock(timedelta(hours=2))
         an_hour_ago = await ledger.engine.now() - timedelta(hours=1)
-        then: Any = await ledger.engine.balance("ada", as_of=an_hour_ago)
+        then = await ledger.balance("ada", as_of=an_hour_ago)
         assert (then.balance, then.available, then.held, then.debt) == (100, 100, 0, 0)
         owed: Any = await ledger.engine.liability(as_of=an_hour_ago)
         assert (owed.outstanding, owed.proven) == (100, True)

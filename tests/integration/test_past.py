@@ -96,7 +96,6 @@ qualify = { spend_amount = 60000 }
     )
     async with open_ledger(database_url, source, "ada", "bob") as ledger:
         told: list[tuple[str, Any]] = []
-        engine: Any = ledger.engine
         ids: dict[str, list[str]] = {"p": [], "h": []}
         for step in range(90):
             now = await ledger.engine.now()
@@ -107,12 +106,12 @@ qualify = { spend_amount = 60000 }
             if rng.random() < 0.1:
                 await ledger.engine.expire()
             for member in ("ada", "bob"):
-                told.append((member, await ledger.engine.balance(member)))
+                told.append((member, await ledger.balance(member)))
             if step == 60:
                 await ledger.engine.merge("bob", "ada")
                 told = [(name, balance) for name, balance in told if name == "ada"]
         for member, then in told:
-            again = await engine.balance(member, known_at=then.as_of)
+            again = await ledger.balance(member, known_at=then.as_of)
             assert plain(again) == plain(then), then.as_of
         await assert_liability_of_sums_is_that_of_books(
             ledger, [then.as_of for _, then in told], rng, monkeypatch
@@ -155,9 +154,9 @@ async def test_a_late_purchase_is_in_the_past_as_now_known_and_not_as_known_then
     bought_at = START - 48 * HOUR
     before = await ledger.engine.now()
     await ledger.do(purchase(10000, at=bought_at))
-    known: Any = await ledger.engine.balance("ada", as_of=before)
-    then: Any = await ledger.engine.balance("ada", as_of=before, known_at=before)
-    earlier: Any = await ledger.engine.balance("ada", as_of=bought_at - HOUR)
+    known = await ledger.balance("ada", as_of=before)
+    then = await ledger.balance("ada", as_of=before, known_at=before)
+    earlier = await ledger.balance("ada", as_of=bought_at - HOUR)
     assert (known.available, then.available, earlier.available) == (100, 0, 0)
 
 
@@ -184,4 +183,4 @@ async def test_the_future_is_not_known(ledger: Ledger) -> None:
     later = await ledger.engine.now() + HOUR
     for asked in ({"as_of": later}, {"known_at": later}):
         with pytest.raises(FutureTime):
-            await ledger.engine.balance("ada", **asked)
+            await ledger.balance("ada", **asked)

@@ -114,7 +114,7 @@ async def test_idle_points_given_before_any_activity_count_from_when_they_were_g
         assert await ledger.lots("bob") == ends, "lots keep their lives"
         await ledger.move_clock(first + 20 * DAY)
         assert await ledger.lots("bob") == ends[1:]
-        past: Any = await ledger.engine.balance("bob", as_of=first + 19 * DAY)
+        past = await ledger.balance("bob", as_of=first + 19 * DAY)
         assert [(lot.points, lot.expires_at) for lot in past.lots] == ends
         assert (await ledger.engine.expire())["points_expired"] == 40
         await ledger.do(redeem(10, "bob"))

@@ -167,7 +167,8 @@ class Run:
     ) -> None:
         """Both give the same answer, or refuse for the same reason."""
         try:
-            actual = msgspec.to_builtins(await of_engine)
+            answer = await of_engine
+            actual = msgspec.json.decode(answer) if isinstance(answer, bytes) else msgspec.to_builtins(answer)
         except LoyaltyError as refusal:
             actual = refusal
         refused = isinstance(actual, LoyaltyError)
@@ -236,10 +237,10 @@ class Run:
             return
         account.post_due(model.now)
         for expected, answer in (
-            (account.read_balance(model.now), await self.engine.balance(member)),
+            (account.read_balance(model.now), msgspec.Raw(await self.engine.balance(member))),
             (account.read_tier(model.now), await self.engine.tier(member)),
         ):
-            actual = msgspec.to_builtins(answer)
+            actual = msgspec.json.decode(msgspec.json.encode(answer))
             found = differences(expected, actual)
             if found:
                 raise _both(f"reading {member}", 0, expected, actual, found, member)
