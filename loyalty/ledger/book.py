@@ -41,8 +41,8 @@ class Book(Account):
 
     def hold(self, redemption_id: str, points: int, until: datetime) -> Hold:
         """Points set aside: their lots are used now, so that they cannot expire under the hold."""
-        self._activity(self._under_way().occurred_at)
         hold = Hold(redemption_id, self.head.number, points, until, self._take(points, "hold"))
+        self._activity(self._under_way().occurred_at)
         self.head.held += points
         self.holds[redemption_id] = hold
         self.journal.opened.append(HoldRow(self.account, redemption_id, hold.posting, points, until))

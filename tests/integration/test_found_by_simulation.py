@@ -7,6 +7,7 @@ from loyalty.db.connect import connect_owner
 from loyalty.errors import IdConflict, InvalidRequest
 from loyalty.types import Capture, PurchaseRedemption, Reversal, UnlinkedReturn
 from tests.builders import (
+    BASE,
     START,
     adjust,
     back,
@@ -133,6 +134,16 @@ async def test_given_back_is_what_was_used_last_also_where_idle_and_dated_points
         assert await ledger.lots() == [(100, in_june)]
 
 
+async def test_a_hold_takes_the_points_that_a_redemption_would(database_url: str) -> None:
+    """It counted as an activity first: idle points, which were the next to die, lived longer and were kept."""
+    async with open_ledger(database_url, program(expiry("inactivity", days=20)), "ada") as ledger:
+        await ledger.do(adjust(100, expires_at=START + timedelta(days=30)))
+        await ledger.do(purchase(10000))
+        await ledger.move_clock(timedelta(days=15))
+        await ledger.do(hold(60))
+        assert [points for points, _ in await ledger.lots()] == [100, 40], "the idle ones had five days left"
+
+
 async def test_the_past_keeps_a_lot_beside_what_a_hold_that_ended_gave_back(database_url: str) -> None:
     """Worked out in memory, what came back took the number of the first lot, and its place."""
     async with open_ledger(database_url, program(), "ada") as ledger:
@@ -157,6 +168,18 @@ async def test_purchases_that_come_with_a_merge_revive_nothing_before_it(databas
         standing = await ledger.standing()
         assert standing.tier == "silver"
         assert timedelta() <= merged_at - standing.since < timedelta(seconds=5)
+
+
+async def test_a_late_purchase_is_judged_by_the_tier_that_came_with_a_merge_from_its_since_on(
+    database_url: str,
+) -> None:
+    """The model took the time before the merge for one without the tier; the design counts from its `since`."""
+    double = "[[rules]]\nid = 'x2'\nkind = 'multiplier'\nfactor = 2\nwhen = { tier = ['silver'] }\n"
+    async with open_ledger(database_url, program(rules=BASE + double), "ada", "bob") as ledger:
+        await ledger.do(purchase(500000, START - timedelta(days=20), "bob"))
+        await ledger.engine.merge("bob", "ada")
+        assert (await ledger.do(purchase(10000, START - timedelta(days=10)))).points_earned == 200
+        assert (await ledger.do(purchase(10000, START - timedelta(days=30)))).points_earned == 100
 
 
 async def test_a_hold_that_came_with_a_merge_is_captured_by_a_purchase(database_url: str) -> None:

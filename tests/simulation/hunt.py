@@ -30,7 +30,6 @@ class Plan(Struct, frozen=True):
     steps: int = STEPS_A_SEED
     shrinking: float = 60
     keep_going: bool = False
-    mixed: bool = False
 
     def until(self) -> float:
         return time.monotonic() + self.seconds if self.seconds else float("inf")
@@ -76,7 +75,7 @@ async def run_seed(databases: Databases, seed: int, plan: Plan, until: float) ->
     steps: list[Step] = []
     found: Difference | None = None
     async with a_run(databases, shards_of(seed)) as run:
-        world = World(seed, shards_of(seed), mixed=plan.mixed)
+        world = World(seed, shards_of(seed))
         try:
             for step in world.first():
                 steps.append(step)

@@ -21,10 +21,10 @@ from loyalty.types import (
     UnlinkedReturn,
 )
 
-from .model_account import START_OF_TIME
 from .model_events import Engaging
 from .model_past import Remembering
 from .model_state import ANY, Answered, Refused, numbered
+from .model_values import START_OF_TIME
 
 __all__ = ["ANY", "START_OF_TIME", "Model", "Refused"]
 

@@ -8,7 +8,6 @@ from loyalty.calendar import calendar_of
 from loyalty.program.model import Program
 from loyalty.types import Engagement
 
-from . import model_tiers as tiers
 from .model_purchases import Buying
 from .model_rules import (
     ZERO,
@@ -70,7 +69,7 @@ class Engaging(Buying):
             occurred_at=request.occurred_at,
             channel=request.channel or "",
             store=None,
-            tier=tiers.tier_at(program, account.changes, request.occurred_at),
+            tier=account.tier_at(program, request.occurred_at),
             first_purchase=False,
             birthday=frozenset(birthday_years(account.birthday, account.pins, day)),
             paid=Fraction(1),

@@ -8,8 +8,9 @@ from typing import Any
 from loyalty.calendar import calendar_of
 
 from . import model_tiers as tiers
-from .model_account import Account, Held
+from .model_account import Account
 from .model_people import People
+from .model_values import Held
 
 KINDS = {
     "earn": "issued",

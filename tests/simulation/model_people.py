@@ -5,9 +5,10 @@ from datetime import datetime
 from loyalty.program.model import Program
 
 from . import model_tiers as tiers
-from .model_account import NEVER, Account, Counted, Lot
+from .model_account import Account
 from .model_returns import Returning
 from .model_state import ANY, Refused
+from .model_values import NEVER, Counted, Lot
 
 
 class People(Returning):

@@ -9,11 +9,11 @@ from loyalty.calendar import calendar_of
 from loyalty.program.model import Program
 from loyalty.types import Purchase
 
-from . import model_tiers as tiers
-from .model_account import Account, Lot, life
+from .model_account import Account
 from .model_redeem import Redeeming
 from .model_rules import Award, Facts, Used, birthday_years, exact_text, is_counted, judge
 from .model_state import Bought, Refused, goods, numbered
+from .model_values import Lot, life
 
 
 class Buying(Redeeming):
@@ -34,7 +34,7 @@ class Buying(Redeeming):
             occurred_at=request.occurred_at,
             channel=request.channel,
             store=request.store,
-            tier=tiers.tier_at(program, account.changes, request.occurred_at),
+            tier=account.tier_at(program, request.occurred_at),
             first_purchase=account.purchases == 0,
             birthday=frozenset(birthday_years(account.birthday, account.pins, day)),
             paid=paid,

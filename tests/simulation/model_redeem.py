@@ -8,8 +8,9 @@ from typing import Any
 from loyalty.program.model import Program
 from loyalty.types import Adjustment, Capture, Purchase, Redemption, Release, Reversal
 
-from .model_account import Account, Lot, Redeemed, life
+from .model_account import Account
 from .model_state import ANY, Refused, State
+from .model_values import Lot, Redeemed, life
 
 
 class Redeeming(State):

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from loyalty.program.model import Program
 from loyalty.types import Enrolment, Purchase, PurchaseLine
 
-from .model_account import START_OF_TIME, Account, Redeemed
+from .model_account import Account
 from .model_rules import Award, Facts, Goods
+from .model_values import START_OF_TIME, Redeemed
 
 AHEAD = timedelta(minutes=5)
 ANY = object()

@@ -69,15 +69,10 @@ RATES = ((100, 100), (10, 1), (3, 100), (1, 5), (50, 33), (100, 100))
 class Family:
     """What stays over the versions of one seed, and what is drawn anew for each."""
 
-    def __init__(self, rng: Random, mixed: bool = False, budgets: bool = True) -> None:
-        """mixed: whether points that die with inactivity and points with a date of their own meet in one account.
-
-        budgets: a budget has a slice in each shard, which the model does not follow.
-        """
+    def __init__(self, rng: Random, budgets: bool = True) -> None:
+        """budgets: a budget has a slice in each shard, which the model does not follow."""
         self.budgets = budgets
         self.rng = rng
-        self.mixed = mixed
-        self.idle_alone = not mixed and rng.random() < 0.2
         self.zone = rng.choice(ZONES)
         self.tiers = rng.choice((0, 1, 2, 3))
         self.idle = rng.choice(EXPIRIES[-2:])
@@ -94,17 +89,16 @@ class Family:
 
     def _points(self) -> str:
         rng = self.rng
-        expiry = rng.choice(EXPIRIES if self.mixed else EXPIRIES[:-2])
-        if "inactivity" in expiry or self.idle_alone:
+        expiry = rng.choice(EXPIRIES)
+        if "inactivity" in expiry:
             expiry = self.idle
-        grace = 0 if self.idle_alone else 1
         lines = [
             "[points]",
             f'rounding = "{rng.choice(("floor", "half_up", "half_even"))}"',
             f"pending_days = {rng.choice((0, 0, 0, 3, 14))}",
             f"expiry = {expiry}",
-            f"late_grace_days = {grace * rng.choice((0, 0, 7))}",
-            f"restore_grace_days = {grace * rng.choice((0, 0, 5, 30))}",
+            f"late_grace_days = {rng.choice((0, 0, 7))}",
+            f"restore_grace_days = {rng.choice((0, 0, 5, 30))}",
             f'shortfall = "{rng.choice(("debt", "debt", "forgive"))}"',
             f'unlinked_returns = "{rng.choice(("base", "base", "refuse"))}"',
             f'multipliers = "{rng.choice(("add", "compound", "best"))}"',

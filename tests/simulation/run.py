@@ -82,56 +82,67 @@ class Run:
             return
         model.now = step.at
         self.done += weight(step)
-        if isinstance(step, Submit):
-            await self.submit(model, step)
-        elif isinstance(step, Look):
-            self.kinds["look"] += 1
-            await self.look(model, step.member)
-        elif isinstance(step, Enrol):
-            self.kinds["enrol"] += 1
-            await enrol(self.engine.pool, VAULT, step.enrolment, step.at)
-            model.enrol(step.enrolment)
-        elif isinstance(step, SetStatus):
-            await self.same_end(
-                "status",
-                step,
-                lambda: model.set_status(step.member, step.status),
-                change(self.engine.pool, VAULT, step.member, MemberChange(status=step.status), step.at),
-            )
-        elif isinstance(step, Merge):
+        await self.do(model, step)
+        if self.done - self.audited >= AUDIT_EVERY:
+            self.audited = self.done
+            await self.audit()
+
+    async def do(self, model: Model, step: Step) -> None:
+        match step:
+            case Submit():
+                await self.submit(model, step)
+            case Look():
+                self.kinds["look"] += 1
+                await self.look(model, step.member)
+            case Enrol():
+                self.kinds["enrol"] += 1
+                await enrol(self.engine.pool, VAULT, step.enrolment, step.at)
+                model.enrol(step.enrolment)
+            case SetStatus():
+                await self.same_end(
+                    "status",
+                    step,
+                    lambda: model.set_status(step.member, step.status),
+                    change(self.engine.pool, VAULT, step.member, MemberChange(status=step.status), step.at),
+                )
+            case Merge():
+                await self.merge(model, step)
+            case Erase():
+                whom = model.own(step.member)
+                if await self.same_end(
+                    "erase", step, lambda: model.erase(step.member), self.engine.erase(step.member)
+                ):
+                    await self.check(model, whom)
+            case Past():
+                await self.same_end(
+                    "past",
+                    step,
+                    lambda: model.past_balance(step.member, step.as_of, step.known_at),
+                    self.engine.balance(step.member, step.as_of, step.known_at),
+                )
+            case Owed():
+                await self.same_end(
+                    "liability",
+                    step,
+                    lambda: model.liability(step.as_of, step.known_at),
+                    self.engine.liability(step.as_of, step.known_at),
+                )
+            case PostDue():
+                self.kinds["review" if step.review else "expire"] += 1
+                await (self.engine.review_tiers() if step.review else self.engine.expire())
+
+    async def merge(self, model: Model, step: Merge) -> None:
+        two = len(model.own(step.member, step.into)) == 2
+        if (
             await self.same_end(
                 "merge",
                 step,
                 lambda: model.merge(step.member, step.into),
                 self.engine.merge(step.member, step.into),
             )
-            await self.check(model, model.own(step.member, step.into))
-        elif isinstance(step, Erase):
-            await self.same_end(
-                "erase", step, lambda: model.erase(step.member), self.engine.erase(step.member)
-            )
-            await self.check(model, model.own(step.member))
-        elif isinstance(step, Past):
-            await self.same_end(
-                "past",
-                step,
-                lambda: model.past_balance(step.member, step.as_of, step.known_at),
-                self.engine.balance(step.member, step.as_of, step.known_at),
-            )
-        elif isinstance(step, Owed):
-            await self.same_end(
-                "liability",
-                step,
-                lambda: model.liability(step.as_of, step.known_at),
-                self.engine.liability(step.as_of, step.known_at),
-            )
-        else:
-            assert isinstance(step, PostDue)
-            self.kinds["review" if step.review else "expire"] += 1
-            await (self.engine.review_tiers() if step.review else self.engine.expire())
-        if self.done - self.audited >= AUDIT_EVERY:
-            self.audited = self.done
-            await self.audit()
+            and two
+        ):
+            await self.check(model, model.own(step.into))
 
     async def put_program(self, step: PutProgram) -> None:
         self.kinds["program"] += 1
@@ -164,8 +175,8 @@ class Run:
 
     async def same_end(
         self, kind: str, step: Any, of_model: Callable[[], Any], of_engine: Awaitable[Any]
-    ) -> None:
-        """Both give the same answer, or refuse for the same reason."""
+    ) -> bool:
+        """Both give the same answer, or refuse for the same reason. Returns whether they did it."""
         try:
             answer = await of_engine
             actual = msgspec.json.decode(answer) if isinstance(answer, bytes) else msgspec.to_builtins(answer)
@@ -178,13 +189,14 @@ class Run:
             self.kinds[f"{kind} {refusal.code}"] += 1
             if not refused or actual.code != refusal.code:
                 raise _both(step, 0, f"refused: {refusal.code}", actual) from None
-            return
+            return False
         self.kinds[kind] += 1
         found = []
         if not refused and isinstance(expected, dict):
             found = differences(expected, actual)
         if refused or found or (expected != actual and not isinstance(expected, dict)):
             raise _both(step, 0, expected, actual, found, getattr(step, "member", None))
+        return True
 
     async def check(self, model: Model, touched: set[str]) -> None:
         """The promises on the accounts that were posted to, from rows, and their open lots against the model's."""

@@ -30,7 +30,6 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--postgres", help="URL of a Postgres whose user may create databases")
     parser.add_argument("--shrink", type=float, default=60, help="seconds to spend on shrinking a failure")
-    parser.add_argument("--mixed", action="store_true", help="let idle and dated points meet in one account")
     parser.add_argument("--keep-going", action="store_true")
     parser.add_argument("--kinds", action="store_true", help="print how often what happened")
     parser.add_argument("--replay", type=Path)
@@ -38,9 +37,7 @@ def main() -> int:
     if args.replay:
         return asyncio.run(_replay(args))
     seconds = args.seconds or (None if args.seeds else 60)
-    plan = Plan(
-        args.postgres, seconds, args.seed, args.seeds, args.steps, args.shrink, args.keep_going, args.mixed
-    )
+    plan = Plan(args.postgres, seconds, args.seed, args.seeds, args.steps, args.shrink, args.keep_going)
     tally = simulate(plan, args.processes, lambda text: print(text, flush=True))
     print(tally.result())
     if args.kinds:

@@ -36,9 +36,9 @@ RECENT = 40
 class World:
     """Draws steps. Reads the model to aim well (points that are there), never to change it."""
 
-    def __init__(self, seed: int, shards: int = 1, members: int = 40, mixed: bool = False) -> None:
+    def __init__(self, seed: int, shards: int = 1, members: int = 40) -> None:
         self.rng = Random(seed)
-        self.family = Family(self.rng, mixed, budgets=shards == 1)
+        self.family = Family(self.rng, budgets=shards == 1)
         self.model: Model | None = None
         self.now = START
         self.planned_members = members
@@ -439,7 +439,7 @@ class World:
         rng = self.rng
         expires_at = None
         points = rng.choice((rng.randrange(1, 500), -rng.randrange(1, 200)))
-        if points > 0 and rng.random() < 0.3 and not self.family.idle_alone:
+        if points > 0 and rng.random() < 0.3:
             expires_at = self.now + timedelta(days=rng.randrange(1, 200))
         return Adjustment(self.id("a"), self.name_of(member), points, "goodwill", expires_at)
 
