@@ -1,6 +1,6 @@
 """Which step of a purchase a stack of Python frames belongs to: the first pattern that fits, from the innermost frame.
 
-Patterns are `function (file` as py-spy prints frames, matched at their beginning or as a whole file name.
+Patterns are `function (file`, or a part of the frame as py-spy prints it: `function (/path/of/file.py:12)`.
 """
 
 STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -69,6 +69,14 @@ def step_of(frames: list[str]) -> str:
 def _named(frames: list[str]) -> str:
     for frame in reversed(frames):
         for step, patterns in STEPS:
-            if any(pattern in frame for pattern in patterns):
+            if any(_fits(pattern, frame) for pattern in patterns):
                 return step
     return REST
+
+
+def _fits(pattern: str, frame: str) -> bool:
+    """`function (part of the file's path`, or a part of either."""
+    function, found, file = pattern.partition(" (")
+    if not found:
+        return pattern in frame
+    return file in frame and frame.startswith((f"{function} (", f"{function}."))

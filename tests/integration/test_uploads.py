@@ -1,5 +1,6 @@
 """Uploads: order within a member, duplicates inside, items that are refused or poisoned and spoil no other."""
 
+import asyncio
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -35,6 +36,19 @@ async def test_duplicates_inside_an_upload_have_one_effect_each(database_url: st
         assert codes(outcomes) == ["ok", "again", "id-conflict", "ok", "again", "again"]
         assert outcomes[0].body == outcomes[1].body == outcomes[5].body
         assert await ledger.points() == (0, 0, 0, 0)
+
+
+async def test_a_till_does_not_wait_behind_a_greedy_upload(database_url: str) -> None:
+    """Ten purchases at a till, one after another, are answered while thousands that came before them are posted."""
+    async with open_ledger(database_url, program(), "ada", "bob") as ledger:
+        thousands = [purchase(1000) for _ in range(4000)]
+        upload = asyncio.create_task(ledger.engine.submit_many(thousands))
+        await asyncio.sleep(0)
+        for _ in range(10):
+            await ledger.do(purchase(1000, member="bob"))
+        assert not upload.done()
+        assert codes(list(await upload)) == ["ok"] * 4000
+        assert await ledger.available("bob") == 100
 
 
 async def test_an_upload_hides_no_refusal_and_posts_the_rest(database_url: str) -> None:
