@@ -4,7 +4,7 @@ Each posting is checked against the rows before it; where one is wrong it is nam
 says, so that one wrong row does not accuse all that follow. Source: DESIGN.md section 3.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import DecodeError, Struct
@@ -13,6 +13,7 @@ from msgspec.json import Decoder
 from loyalty.audit.hashes import GENESIS, added_row, posting_hash
 from loyalty.audit.moves import Moves, moves_of
 from loyalty.audit.rows import Entry, Lot, Made, Moved, Posting, Tier, Use
+from loyalty.audit.terms import Terms
 
 Report = Callable[[str, str, str], None]
 """Takes table, key and message of a row that differs."""
@@ -26,11 +27,14 @@ _DOWN = {"clawback", "redeem", "expire", "adjust", "merge"}
 _YEAR_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class _HoldFacts(Struct):
+class _Facts(Struct):
+    """Of a hold: when it ends. Of a merge: when the account that came was last active."""
+
     until: datetime | None = None
+    active_at: datetime | None = None
 
 
-_hold_facts = Decoder(_HoldFacts).decode
+_facts = Decoder(_Facts).decode
 
 
 class TakenHold(Struct):
@@ -45,15 +49,13 @@ class Books:
     """What the rows of one account add up to.
 
     Args:
-        ranks: the tiers' places, 0 the lowest.
-        versions: number of program versions.
+        terms: what the program's versions say.
         report: takes what differs.
         gone_at: the posting with which the account went into another, if it did.
     """
 
-    def __init__(
-        self, ranks: Mapping[str, int], versions: int, report: Report, gone_at: int | None = None
-    ) -> None:
+    def __init__(self, terms: Terms, report: Report, gone_at: int | None = None) -> None:
+        self.terms = terms
         self.number = self.seq = self.lot_count = 0
         self.balance = self.held = self.debt = 0
         self.or_balance = 0
@@ -73,14 +75,14 @@ class Books:
         self.judged_at: int | None = None
         self.merged = False
         """Whether another account's activity may count here."""
+        self.qualifying: list[tuple[int, int]] = []
+        """When, and the amount that counted for tiers."""
         self.purchases = 0
         self.returned: set[str] = set()
         """Purchases of which something came back: all of it or not, the rows alone do not tell."""
         self._gone_at = gone_at
         self._granted: dict[int, int] = {}
         """Points of each grant; a merge brings one in several lots."""
-        self._ranks = ranks
-        self._versions = versions
         self._report = report
 
     def replay(self, number: int, posting: Posting | None, moved: Moved) -> None:
@@ -95,7 +97,7 @@ class Books:
         for lot in moved.lots:
             self._grant(lot, merges)
         if len(moved.uses) > 1:
-            self._in_order(moved.uses)
+            self._in_order(moved.uses, self.active_at if posting is None else posting.occurred_at)
         for ordinal, use in enumerate(moved.uses, 1):
             if use.ordinal != ordinal:
                 self._report("lot_use", _key(use), f"is number {ordinal} of its posting")
@@ -124,7 +126,7 @@ class Books:
             self._report("posting", key, "was recorded before the one that it follows")
         if posting.id and (posting.answer is None or posting.fingerprint is None):
             self._report("posting", key, "has an id, but no answer to give again")
-        if not 0 < posting.program_version <= self._versions:
+        if not 0 < posting.program_version <= self.terms.newest:
             self._report(
                 "posting", key, f"names program version {posting.program_version}, which is not there"
             )
@@ -134,6 +136,8 @@ class Books:
                 self._report(_TABLES[type(row)], _key(row), f"was not recorded with its posting {number}")
         self.number, self.recorded_at = number, at
         self.hash = self.last_hash = posting.hash
+        if posting.qualifying_amount and posting.qualifying_at is not None:
+            self.qualifying.append((posting.qualifying_at, posting.qualifying_amount))
         self.merged |= posting.kind == "merge"
         if posting.kind == "purchase":
             self.purchases += 1
@@ -192,17 +196,36 @@ class Books:
             elif left > self._granted[lot.origin]:
                 self._report("lot", key, f"gives back more of lot {lot.origin} than was used of it")
 
-    def _in_order(self, uses: Sequence[Use]) -> None:
-        """What is spent dies soonest, of equal ones it was earned earliest. Idle points: the rows do not tell."""
-        before: tuple[int, int, int] | None = None
+    def end_of(self, lot: Lot, active_at: int | None) -> int | None:
+        """When a lot dies; idle ones by the account's last activity or, before any, by when they were earned."""
+        if not lot.idle:
+            return lot.expires_at
+        return self.terms.idle_end(lot.earned_at if active_at is None else active_at)
+
+    def _ends(self, lot: Lot, occurred_at: int) -> tuple[int, int]:
+        """When a lot dies, by the activity before a posting, and by the posting as an activity."""
+        if not lot.idle:
+            end = _NEVER if lot.expires_at is None else lot.expires_at
+            return end, end
+        now = occurred_at if self.active_at is None else max(self.active_at, occurred_at)
+        before, after = self.end_of(lot, self.active_at), self.end_of(lot, now)
+        return _NEVER if before is None else before, _NEVER if after is None else after
+
+    def _in_order(self, uses: Sequence[Use], occurred_at: int | None) -> None:
+        """What is spent dies soonest, of equal ones was earned earliest: before the posting's activity, or by it."""
+        wrong: list[Use | None] = [None, None]
+        last: list[tuple[int, int, int] | None] = [None, None]
         for use in uses:
             lot = self.lots.get(use.lot)
-            if use.purpose not in _SPENT or lot is None or lot.idle:
+            if use.purpose not in _SPENT or lot is None:
                 continue
-            place = (_NEVER if lot.expires_at is None else lot.expires_at, lot.earned_at, lot.lot)
-            if before is not None and place < before:
-                self._report("lot_use", _key(use), "was spent after points that die later")
-            before = place
+            for reading, end in enumerate(self._ends(lot, occurred_at or lot.earned_at)):
+                place, before = (end, lot.earned_at, lot.lot), last[reading]
+                if before is not None and place < before:
+                    wrong[reading] = wrong[reading] or use
+                last[reading] = place
+        if wrong[0] is not None and wrong[1] is not None:
+            self._report("lot_use", _key(wrong[0]), "was spent after points that die later")
 
     def _use(self, use: Use, merges: bool) -> None:
         key = _key(use)
@@ -215,12 +238,12 @@ class Books:
         if use.points <= 0 or left < 0:
             self._report("lot_use", key, f"uses {use.points} points where {left + use.points} were left")
         if use.purpose in _SPENT:
-            if lot.expires_at is not None and lot.expires_at <= use.recorded_at:
+            if max(self._ends(lot, use.occurred_at)) <= use.recorded_at:
                 self._report("lot_use", key, "uses a lot that had expired")
             if lot.spendable_from > use.recorded_at:
                 self._report("lot_use", key, "uses a lot that was not spendable yet")
         elif use.purpose == "expire":
-            if not lot.idle and (lot.expires_at is None or lot.expires_at > use.recorded_at):
+            if min(self._ends(lot, use.occurred_at)) > use.recorded_at:
                 self._report("lot_use", key, "expires a lot before its time")
             if left > 0:
                 self._report("lot_use", key, f"expires a lot but leaves {left} points of it")
@@ -231,7 +254,8 @@ class Books:
         if tier.ordinal != ordinal:
             self._report("tier_change", _key(tier), f"is number {ordinal} of its posting")
         if tier.reason == "promotion":
-            if self.tier and self._ranks.get(tier.tier, 0) < self._ranks.get(self.tier.tier, 0):
+            ranks = self.terms.ranks
+            if self.tier and ranks.get(tier.tier, 0) < ranks.get(self.tier.tier, 0):
                 return  # arrived late, below the tier held now: it matters to the past only
         elif tier.reason != "enrolment":
             self.judged_at = tier.at
@@ -246,7 +270,7 @@ class Books:
             elif kind == "merge":
                 held, ended = self._merge(posting, moves)
             elif held:
-                self.holds[posting.id] = TakenHold(number, held, _until(posting.facts))
+                self.holds[posting.id] = TakenHold(number, held, _told(posting.facts)[0])
             if moves.acts:
                 self.active_at = max(self.active_at or posting.occurred_at, posting.occurred_at)
             for table, message in moves.differences(kind, ended):
@@ -261,7 +285,10 @@ class Books:
             return 0, self.held
         held = moves.used.get("merge", 0)
         if held:
-            self.holds[posting.subject] = TakenHold(posting.number, held, _until(posting.facts))
+            self.holds[posting.subject] = TakenHold(posting.number, held, _told(posting.facts)[0])
+        active_at = _told(posting.facts)[1]
+        if active_at is not None:
+            self.active_at = max(self.active_at or active_at, active_at)
         return held, 0
 
     def _end(self, posting: Posting) -> int:
@@ -290,9 +317,14 @@ def _key(row: Made) -> str:
             return f"posting={row.posting} ordinal={row.ordinal}"
 
 
-def _until(facts: bytes | None) -> int | None:
+def _told(facts: bytes | None) -> tuple[int | None, int | None]:
+    """When a hold ends and when the account that came was last active, where facts tell."""
     try:
-        until = _hold_facts(facts or b"{}").until
+        told = _facts(facts or b"{}")
     except DecodeError:
-        return None
-    return None if until is None else (until - _YEAR_2000) // timedelta(microseconds=1)
+        return None, None
+    return _instant(told.until), _instant(told.active_at)
+
+
+def _instant(at: datetime | None) -> int | None:
+    return None if at is None else (at - _YEAR_2000) // timedelta(microseconds=1)

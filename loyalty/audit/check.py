@@ -1,20 +1,18 @@
 """Checks a range of accounts, one account after another. Pure: rows in, findings out."""
 
-from collections.abc import Mapping
-
 from loyalty.audit.books import Books, Report
 from loyalty.audit.findings import MOST_FINDINGS, Finding, Part, Totals
 from loyalty.audit.projections import check_projections
 from loyalty.audit.rows import Moved, Posting, Range
+from loyalty.audit.terms import Terms
 
 
-def check_range(there: Range, ranks: Mapping[str, int], versions: int) -> Part:
+def check_range(there: Range, terms: Terms) -> Part:
     """Rebuilds every account of a range and names the rows that differ.
 
     Args:
         there: all rows of the accounts; used up.
-        ranks: the tiers' places, 0 the lowest.
-        versions: number of program versions.
+        terms: what the program's versions say.
     """
     part = Part([], 0, Totals())
     orphans: dict[int, list[int]] = {}
@@ -25,14 +23,15 @@ def check_range(there: Range, ranks: Mapping[str, int], versions: int) -> Part:
         head = there.heads.get(account)
         report = _reporter(part, account, None if head is None else head.member_id)
         gone = head is not None and head.status == "merged" and bool(postings)
-        books = Books(ranks, versions, report, postings[-1].number if gone else None)
+        books = Books(terms, report, postings[-1].number if gone else None)
         for number, posting in _in_order(postings, orphans.get(account)):
             moved = there.moved.pop((account, number), None) or Moved()
             books.replay(number, posting, moved)
             _count(part.totals, posting, moved)
         check_projections(
-            books, head, there.open_lots.get(account, ()), there.open_holds.get(account, ()), report
-        )
+            books, head, there.open_lots.get(account, ()), there.open_holds.get(account, ()),
+            there.inherited.get(account, ()), report,
+        )  # fmt: skip
         part.totals.accounts += 1
     return part
 

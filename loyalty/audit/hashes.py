@@ -3,9 +3,14 @@
 On purpose it shares no line with the first, and a test holds the two to the same result: an error in one shows.
 """
 
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from loyalty.audit.rows import INSTANT_TO_1970, Made, Moved, Posting, Tier
+
+if TYPE_CHECKING:
+    from loyalty.audit.terms import Version
 
 GENESIS = bytes(32)
 
@@ -63,3 +68,17 @@ def _tier_text(t: Tier) -> str:
         f"\nt|{t.ordinal}|{t.at + shift}|{t.tier}|{t.previous}|{t.reason}|{t.since + shift}|{valid_until}"
         f"|{verdict_at}|{ground_at}|{t.recorded_at + shift}"
     )
+
+
+def version_hash(previous: bytes, row: "Version") -> bytes:
+    """The hash of a version of the program, following the one whose hash is `previous`."""
+    epoch, microsecond = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+    texts = [
+        "" if text is None else sha256(text.encode()).hexdigest()
+        for text in (row.source, row.author, row.note)
+    ]
+    fields = [
+        "1", previous.hex(), str(row.version), str((row.effective_from - epoch) // microsecond), row.format,
+        str((row.recorded_at - epoch) // microsecond), *texts,
+    ]  # fmt: skip
+    return sha256("|".join(fields).encode()).digest()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from loyalty.audit.books import Books, Report
+from loyalty.audit.bounds import Qualifying, check_bounds
 from loyalty.audit.rows import Head, Lot, OpenHold, OpenLot, shown
 
 _TIER = {
@@ -20,9 +21,13 @@ def check_projections(
     head: Head | None,
     open_lots: Iterable[OpenLot],
     open_holds: Iterable[OpenHold],
+    inherited: Iterable[Qualifying],
     report: Report,
 ) -> None:
-    """Reports every projected row of an account that its books do not lead to."""
+    """Reports every projected row of an account that its books do not lead to.
+
+    inherited: what counts for its tier and was posted on accounts that were merged into it.
+    """
     left = [lot for number, lot in books.lots.items() if books.left[number] > 0]
     _open_lots(books, left, open_lots, report)
     _open_holds(books, open_holds, report)
@@ -31,7 +36,7 @@ def check_projections(
         return
     if _head(books, head, report) and head.balance != sum(books.left.values()) + head.held - head.debt:
         report("account", "", "balance is not available + held + pending - debt")
-    _bounds(books, left, head, report)
+    check_bounds(books, left, head, inherited, report)
 
 
 def _open_lots(books: Books, left: Iterable[Lot], open_lots: Iterable[OpenLot], report: Report) -> None:
@@ -75,6 +80,7 @@ def _head(books: Books, head: Head, report: Report) -> bool:
         "debt": books.debt,
         "hash": books.last_hash,
         "tier_judged_at": books.judged_at,
+        "active_at": books.active_at,
     }
     for name, of_change in _TIER.items():
         must[name] = None if books.tier is None else getattr(books.tier, of_change)
@@ -83,7 +89,6 @@ def _head(books: Books, head: Head, report: Report) -> bool:
     if books.recorded_at is not None:
         must["recorded_at"] = books.recorded_at
     if not books.merged:
-        must["active_at"] = books.active_at
         must["purchases"] = min(max(head.purchases, books.purchases - len(books.returned)), books.purchases)
     wrong = [
         f"{name} is {shown(name, getattr(head, name))}, must be {shown(name, value)}"
@@ -93,23 +98,6 @@ def _head(books: Books, head: Head, report: Report) -> bool:
     if wrong:
         report("account", "", ", ".join(wrong))
     return not wrong
-
-
-def _bounds(books: Books, left: Iterable[Lot], head: Head, report: Report) -> None:
-    """What may be early, never late."""
-    due = [hold.until for hold in books.holds.values() if hold.until is not None]
-    due += [lot.expires_at for lot in left if lot.expires_at is not None]
-    if head.tier_verdict_at is not None:
-        due.append(head.tier_verdict_at)
-    if due and (head.due_at is None or head.due_at > min(due)):
-        found, first = shown("due_at", head.due_at), shown("due_at", min(due))
-        report("account", "", f"due_at is {found}, but the first thing is due {first}")
-    elif head.due_at is None and any(lot.idle for lot in left):
-        report("account", "", "due_at is empty, but idle points will be due")
-    pending = [lot.spendable_from for lot in left if lot.spendable_from > head.recorded_at]
-    if pending and (head.pending_until is None or head.pending_until < max(pending)):
-        found, until = shown("at", head.pending_until), shown("at", max(pending))
-        report("account", "", f"pending_until is {found}, but points are pending until {until}")
 
 
 def _differs(found: OpenLot | OpenHold, must: OpenLot | OpenHold) -> str:

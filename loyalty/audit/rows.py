@@ -19,7 +19,7 @@ from loyalty.audit.copied import Copied, Row
 _INSTANTS = {"at", "until", "tier_since", "tier_valid_until", "pending_until", "spendable_from"}
 INSTANT_TO_1970 = 946_684_800_000_000
 
-_HEADS = Copied("head", "q i i i q q q q i ? q ? q ? q ? q ? q ? q ? q ? q", texts=4)
+_HEADS = Copied("head", "q i i i q q q q i ? q ? q ? q ? q ? q ? q ? q ? q q i q", texts=4)
 _POSTINGS = Copied("posting", "q i q q i q ? q 12s", texts=6)
 _ENTRIES = Copied("entry", "q i i q q q q 12s 12s")
 _LOTS = Copied("lot", "q i i i q q q q q ? ? q", texts=1)
@@ -27,6 +27,7 @@ _USES = Copied("use", "q i i i q q q 12s")
 _TIERS = Copied("tier", "q i i q q q ? q ? q ? q", texts=3)
 _OPEN_LOTS = Copied("open_lot", "q i i q q q ? ? q", texts=1)
 _OPEN_HOLDS = Copied("open_hold", "q i q q", texts=1)
+_INHERITED = Copied("inherited", "q q q")
 
 
 class Head(NamedTuple):
@@ -49,6 +50,9 @@ class Head(NamedTuple):
     tier_verdict_at: int | None
     tier_ground_at: int | None
     tier_judged_at: int | None
+    spend_bound: int
+    visits_bound: int
+    bound_at: int
     hash: bytes
     tier: str | None
     status: str
@@ -181,6 +185,8 @@ class Range:
         self.moved: defaultdict[tuple[int, int], Moved] = defaultdict(Moved)
         self.open_lots: dict[int, list[OpenLot]] = {}
         self.open_holds: dict[int, list[OpenHold]] = {}
+        self.inherited: dict[int, list[tuple[int, int]]] = {}
+        """When, and the amount that counts for the tier of whom the account was merged into."""
 
     def accounts(self) -> Iterator[tuple[int, list[Posting]]]:
         """Every account that a row names, in order, with its postings."""
@@ -225,6 +231,8 @@ async def read_range(connection: Connection, shard: int, first: int, last: int) 
         there.open_lots.setdefault(row[0], []).append(open_lot)
     for row in await _OPEN_HOLDS.read(connection, *where):
         there.open_holds.setdefault(row[0], []).append(OpenHold._make((*row[:4], row[4].decode())))
+    for account, at, amount in await _INHERITED.read(connection, *where):
+        there.inherited.setdefault(account, []).append((at, amount))
     return there
 
 
@@ -236,8 +244,10 @@ def _name(padded: bytes) -> str:
 
 def _head(row: Row) -> Head:
     instants = (None if row[at] else row[at + 1] for at in range(9, 25, 2))
-    digest, tier, status, member_id = row[25:]
-    return Head._make((*row[:9], *instants, digest, _text(tier), status.decode(), _text(member_id)))
+    digest, tier, status, member_id = row[28:]
+    return Head._make(
+        (*row[:9], *instants, *row[25:28], digest, _text(tier), status.decode(), _text(member_id))
+    )
 
 
 def _posting(row: Row) -> Posting:

@@ -3,17 +3,19 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from hashlib import sha256
 from multiprocessing import get_context
+from typing import Any
 
+import asyncpg
 from asyncpg import Connection
 
 from loyalty.audit.copied import Copied
 from loyalty.audit.findings import Finding, Findings, Part, Totals
+from loyalty.audit.terms import Terms, Version, check_versions
 from loyalty.audit.worker import Frame, Range, check, check_here, open_view, start
 from loyalty.db.sql import folder, query
-from loyalty.program.parse import parse
 
 ROWS_AT_ONCE = 20_000
 """Postings, entries and lots that a process holds in memory, unless one account has more."""
@@ -21,8 +23,15 @@ ROWS_AT_ONCE = 20_000
 Progress = Callable[[float, str], None]
 """Takes the part that is done (0 to 1) and what was done."""
 
+Whole = tuple[list[Finding], str]
+"""What takes the ledger as a whole: findings, and the digest."""
+
 _DIGEST = Copied("digest", "q", texts=1)
 _LEAST, _MOST = -(2**63), 2**63 - 1
+
+
+class ProcessLostError(Exception):
+    """One of the audit's processes was ended from outside, as by a machine that is short of memory."""
 
 
 async def audit(database_url: str, *, processes: int = 2, progress: Progress | None = None) -> Findings:
@@ -38,21 +47,22 @@ async def audit(database_url: str, *, processes: int = 2, progress: Progress | N
 
     Raises:
         asyncpg.PostgresError, OSError: the database cannot be read.
+        ProcessLostError: one of the processes was ended from outside.
     """
     began = time.monotonic()
     connection = await open_view(database_url)
     try:
         snapshot = await connection.fetchval("select pg_export_snapshot()")
         found = Findings([], 0, Totals())
-        ranks, versions = await _check_versions(connection, found)
-        frame = Frame(database_url, snapshot, ranks, versions)
+        versions = await _read_versions(connection, found)
+        frame = Frame(database_url, snapshot, versions)
         ranges = await _ranges(connection)
         if processes > 1 and len(ranges) > 1:
-            whole = asyncio.create_task(_check_whole(connection))
-            parts = _spread(frame, ranges, min(processes, len(ranges)))
+            whole = asyncio.create_task(_check_whole(connection, versions))
+            parts = _spread(frame, ranges, min(processes, len(ranges)), whole)
         else:
             whole = None
-            parts = _here(connection, frame, ranges)
+            parts = _here(connection, Terms(versions), ranges)
         done = 0
         try:
             async for part in parts:
@@ -61,7 +71,7 @@ async def audit(database_url: str, *, processes: int = 2, progress: Progress | N
                 done += 1
                 if progress is not None:
                     progress(done / len(ranges), f"{found.totals.postings:,} postings")
-            rows, found.digest = await (whole or _check_whole(connection))
+            rows, found.digest = await (whole or _check_whole(connection, versions))
         finally:
             if whole is not None:
                 whole.cancel()
@@ -74,30 +84,17 @@ async def audit(database_url: str, *, processes: int = 2, progress: Progress | N
     return found
 
 
-async def _check_versions(connection: Connection, found: Findings) -> tuple[dict[str, int], int]:
-    """Checks the program's versions. Returns the newest one's tiers, lowest first, and how many versions there are."""
-    rows = await connection.fetch(query("audit_programs"))
+async def _read_versions(connection: Connection, found: Findings) -> list[Version]:
+    """The program's versions, checked."""
+    versions = [Version(*row) for row in await connection.fetch(query("audit_programs"))]
     findings: list[Finding] = []
 
     def report(version: int, message: str) -> None:
         findings.append(Finding(None, None, "program_version", f"version={version}", message))
 
-    ranks: dict[str, int] = {}
-    before = None
-    for row in rows:
-        version = row["version"]
-        for missing in range(1 if before is None else before["version"] + 1, version):
-            report(missing, "is missing")
-        if before is not None and row["recorded_at"] < before["recorded_at"]:
-            report(version, "was recorded before the version that it follows")
-        program = parse(row["source"], row["format"]).program
-        if program is None:
-            report(version, "cannot be read as a program")
-        else:
-            ranks = {tier.id: place for place, tier in enumerate(program.tiers)}
-        before = row
+    check_versions(versions, report)
     found.add(findings, len(findings))
-    return ranks, max((row["version"] for row in rows), default=0)
+    return versions
 
 
 async def _ranges(connection: Connection) -> list[Range]:
@@ -111,12 +108,15 @@ async def _ranges(connection: Connection) -> list[Range]:
     return ranges
 
 
-async def _here(connection: Connection, frame: Frame, ranges: Sequence[Range]) -> AsyncIterator[Part]:
+async def _here(connection: Connection, terms: Terms, ranges: Sequence[Range]) -> AsyncIterator[Part]:
     for where in ranges:
-        yield await check(connection, frame, where)
+        yield await check(connection, terms, where)
 
 
-async def _spread(frame: Frame, ranges: Sequence[Range], processes: int) -> AsyncIterator[Part]:
+async def _spread(
+    frame: Frame, ranges: Sequence[Range], processes: int, whole: asyncio.Task[Whole]
+) -> AsyncIterator[Part]:
+    """The parts as they come. If `whole` fails, so does this, with its error: it holds the snapshot of all."""
     loop = asyncio.get_running_loop()
     pool = ProcessPoolExecutor(
         processes, mp_context=get_context("spawn"), initializer=start, initargs=(frame,)
@@ -132,20 +132,42 @@ async def _spread(frame: Frame, ranges: Sequence[Range], processes: int) -> Asyn
                     break
             if not under_way:
                 return
-            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            watched: set[asyncio.Future[Any]] = under_way if whole.done() else {*under_way, whole}
+            await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            if whole.done():
+                whole.result()
+            done = {part for part in under_way if part.done()}
+            under_way -= done
             for part in done:
-                yield part.result()
+                yield await _first_error(part, whole)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def _check_whole(connection: Connection) -> tuple[list[Finding], str]:
-    """The checks that take the ledger as a whole (sql/checks), and the digest of all accounts' last hashes."""
+async def _first_error(part: asyncio.Future[Part], whole: asyncio.Task[Whole]) -> Part:
+    """A part; where it failed because the snapshot had gone with `whole`, the error of that."""
+    try:
+        return part.result()
+    except BrokenExecutor:
+        raise ProcessLostError(
+            "A process of the audit was ended from outside. If memory is short, use fewer: --processes 1."
+        ) from None
+    except asyncpg.PostgresError:
+        await asyncio.wait({whole}, timeout=1)
+        if whole.done():
+            whole.result()
+        raise
+
+
+async def _check_whole(connection: Connection, versions: Sequence[Version]) -> Whole:
+    """The checks that take the ledger as a whole (sql/checks), and the digest of all the chains' last hashes."""
     findings = []
     for path in sorted((folder() / "checks").glob("*.sql")):
         for row in await connection.fetch(path.read_text(encoding="utf-8")):
             findings.append(Finding(row["account"], None, row["table"], row["key"], row["message"]))
     digest = sha256()
+    for version in versions[-1:]:
+        digest.update(version.version.to_bytes(8, "big") + version.hash)
     for account, last_hash in await _DIGEST.read(connection):
         digest.update(account.to_bytes(8, "big") + last_hash)
     return findings, digest.hexdigest()

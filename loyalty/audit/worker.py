@@ -5,7 +5,7 @@ import gc
 import os
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Sequence
 from multiprocessing import parent_process
 
 from asyncpg import Connection
@@ -14,6 +14,7 @@ from msgspec import Struct
 from loyalty.audit.check import check_range
 from loyalty.audit.findings import Part
 from loyalty.audit.rows import read_range
+from loyalty.audit.terms import Terms, Version
 from loyalty.db.connect import connect_owner
 
 Range = tuple[int, int, int]
@@ -25,14 +26,14 @@ class Frame(Struct, frozen=True):
 
     database_url: str
     snapshot: str
-    ranks: Mapping[str, int]
-    versions: int
+    versions: Sequence[Version]
 
 
 class _Process:
     loop: asyncio.AbstractEventLoop
-    connection: Connection
     frame: Frame
+    terms: Terms
+    connection: Connection | None = None
 
 
 async def open_view(database_url: str, snapshot: str | None = None) -> Connection:
@@ -45,9 +46,9 @@ async def open_view(database_url: str, snapshot: str | None = None) -> Connectio
     return connection
 
 
-async def check(connection: Connection, frame: Frame, where: Range) -> Part:
+async def check(connection: Connection, terms: Terms, where: Range) -> Part:
     """Reads and checks one range."""
-    return check_range(await read_range(connection, *where), frame.ranks, frame.versions)
+    return check_range(await read_range(connection, *where), terms)
 
 
 def start(frame: Frame) -> None:
@@ -57,12 +58,19 @@ def start(frame: Frame) -> None:
     gc.disable()  # rows make no cycles, and looking for them takes a fifth of the time
     _Process.loop = asyncio.new_event_loop()
     _Process.frame = frame
-    _Process.connection = _Process.loop.run_until_complete(open_view(frame.database_url, frame.snapshot))
+    _Process.terms = Terms(frame.versions)
 
 
 def check_here(where: Range) -> Part:
     """Reads and checks one range in this process."""
-    return _Process.loop.run_until_complete(check(_Process.connection, _Process.frame, where))
+    return _Process.loop.run_until_complete(_check(where))
+
+
+async def _check(where: Range) -> Part:
+    # Connected only now: an error here comes back with the range, one in `start` would only break the pool.
+    if _Process.connection is None:
+        _Process.connection = await open_view(_Process.frame.database_url, _Process.frame.snapshot)
+    return await check(_Process.connection, _Process.terms, where)
 
 
 def _end_with_parent() -> None:

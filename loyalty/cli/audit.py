@@ -26,19 +26,23 @@ def audit(processes: int, show: int) -> None:
     """Recompute everything from the entries and name what differs.
 
     Reads one consistent state of the ledger, beside live traffic, and writes nothing. The digest changes with every
-    posting: written down elsewhere, it shows that the ledger of that time was this one. Exit code 1 means that a
-    row differs.
+    posting and every version of the program: written down elsewhere, it shows that the ledger of that time was this
+    one. Exit code 1 means that a row differs.
     """
 
     async def work(url: str) -> int:
+        from loyalty.audit import ProcessLostError
         from loyalty.audit import audit as audit_ledger
 
         with Reporter("audit") as report:
-            found = await audit_ledger(
-                url,
-                processes=processes,
-                progress=lambda part, _: report("percent", round(part * 100), 100),
-            )
+            try:
+                found = await audit_ledger(
+                    url,
+                    processes=processes,
+                    progress=lambda part, _: report("percent", round(part * 100), 100),
+                )
+            except ProcessLostError as e:
+                raise click.ClickException(str(e)) from None
         tell(
             f"{found.totals.rows:,} rows in {found.seconds:.1f} s, {found.rows_per_second:,.0f} a second; "
             f"digest {found.digest}"

@@ -136,6 +136,8 @@ def _refused(error: Exception) -> str | None:
         return f"The database refuses the user: {error}. Mend LOYALTY_DATABASE_URL."
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return f"The database user may not do that: {error}. Run `loyalty migrate` as the schema's owner."
+    if isinstance(error, asyncpg.SyntaxOrAccessError):
+        return f"The database does not have the tables of this version: {error}. Restore it, or run `loyalty migrate`."
     return None
 
 

@@ -12,6 +12,7 @@ from loyalty import acts
 from loyalty.calendar import END_OF_TIME, Calendar, calendar_of
 from loyalty.db.sql import query
 from loyalty.errors import FieldError, InvalidRequest
+from loyalty.ledger.chain import GENESIS, version_hash
 from loyalty.ledger.life import idle_deadline
 from loyalty.program.model import ExpireInactivity, Program
 from loyalty.program.parse import parse, same_frame, starter_source
@@ -174,11 +175,9 @@ async def put_program(
         version = known.newest + 1
         # A sandbox's clock may have been set back before anything was posted; the order of recording stays.
         now = max([now, *(version.recorded_at for version in known.all)])
-        await connection.execute(
-            "insert into program_version (version, effective_from, source, format, author, note, recorded_at)"
-            " values ($1, $2, $3, $4, $5, $6, $7)",
-            version, effective_from, source, format, author, note, now,
-        )  # fmt: skip
+        row = (version, effective_from, source, format, author, note, now)
+        previous = await connection.fetchval(query("program_last_hash"))
+        await connection.execute(query("program_put"), *row, version_hash(previous or GENESIS, *row))
         await acts.note(connection, "program.put", str(version), effective_from=effective_from)
     return compiled(version, effective_from, source, format, author, note, now)
 

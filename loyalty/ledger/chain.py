@@ -1,4 +1,5 @@
-"""The chain of hashes over an account's postings: who changes, removes, adds or re-orders a row breaks it.
+"""The chain of hashes over an account's postings, and over the program's versions: who changes, removes, adds or
+re-orders a row breaks it.
 
 Version 1: sha256 over a text that SQL can build as well. The posting first, then its entries, lots, uses and tier
 changes, one line each, fields joined by `|`, in the order of their keys. Instants are microseconds since 1970, absent
@@ -13,7 +14,7 @@ from hashlib import sha256
 from loyalty.ledger.rows import EntryRow, LotRow, PostingRow, TierRow, UseRow
 
 GENESIS = bytes(32)
-"""What the first posting of an account follows."""
+"""What the first posting of an account follows, and the first version of the program."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -74,3 +75,17 @@ def posting_hash(
             f"|{_us(t.valid_until)}|{_us(t.verdict_at)}|{_us(t.ground_at)}|{microseconds(t.recorded_at)}"
         )
     return sha256("\n".join(lines).encode()).digest()
+
+
+def version_hash(
+    previous: bytes, version: int, effective_from: datetime, source: str, format: str, author: str | None,
+    note: str | None, recorded_at: datetime,
+) -> bytes:  # fmt: skip
+    """The hash of a version of the program that follows the one whose hash is `previous`.
+
+    Without it a decision could be judged again, and found wrong or right, by a program that was not the one in force.
+    """
+    texts = "|".join(_digest(None if text is None else text.encode()) for text in (source, author, note))
+    return sha256(
+        f"1|{previous.hex()}|{version}|{microseconds(effective_from)}|{format}|{microseconds(recorded_at)}|{texts}".encode()
+    ).digest()

@@ -41,6 +41,7 @@ create table setting (
 );
 insert into setting default values;
 
+-- Immutable: each version of the program, chained by hash to the one before.
 create table program_version (
     version integer primary key check (version > 0),
     effective_from timestamptz not null,
@@ -48,7 +49,8 @@ create table program_version (
     format text not null check (format in ('toml', 'json')),
     author text,
     note text,
-    recorded_at timestamptz not null
+    recorded_at timestamptz not null,
+    hash bytea not null check (length(hash) = 32)
 );
 
 -- Immutable: what happened to an account, one row for each request or due thing, numbered without a gap and chained by

@@ -8,7 +8,7 @@ select a.account, a.number, a.seq, a.lots, a.balance, a.held, a.debt, a.recorded
        a.tier_verdict_at is null, coalesce(a.tier_verdict_at, 'epoch'),
        a.tier_ground_at is null, coalesce(a.tier_ground_at, 'epoch'),
        a.tier_judged_at is null, coalesce(a.tier_judged_at, 'epoch'),
-       a.hash, a.tier, a.status::text, m.member_id
+       a.spend_bound, a.visits_bound, a.bound_at, a.hash, a.tier, a.status::text, m.member_id
 from account a
 left join member m on m.account = a.account
 where a.shard = $1 and a.account between $2 and $3

@@ -1,2 +1,2 @@
 -- The program's versions, oldest first.
-select version, source, format, recorded_at from program_version order by version
+select version, effective_from, source, format, author, note, recorded_at, hash from program_version order by version
