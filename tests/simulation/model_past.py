@@ -67,7 +67,8 @@ class Remembering(People):
         at, known = self.instants(as_of, known_at)
         account = self.member(member)
         account.post_due(self.now)
-        return self.at(account, at, known).read_balance(at)
+        now = as_of is None and known_at is None
+        return (account if now else self.at(account, at, known)).read_balance(at)
 
     def liability(self, as_of: datetime | None, known_at: datetime | None) -> dict[str, Any]:
         """What is owed to all, by tier and by the local month in which it ends."""

@@ -1,6 +1,6 @@
 """Members who are merged or erased, from DESIGN.md section 4 and docs/decisions/tiers-and-time.md, "Merges"."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 from loyalty.program.model import Program
 
@@ -19,6 +19,11 @@ class People(Returning):
     def set_status(self, member: str, status: str) -> str:
         account = self.member(member)
         account.blocked = status == "blocked"
+        return account.member_id
+
+    def set_birthday(self, member: str, birthday: date | None) -> str:
+        account = self.member(member)
+        account.birthday = birthday
         return account.member_id
 
     def merge(self, member: str, into: str) -> str:

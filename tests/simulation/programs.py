@@ -62,6 +62,11 @@ UNSTABLE = (
     '[[rules]]\nid = "u2"\nkind = "spend"\npoints = 1\nper_amount = 30\ngroup = "u"\n',
     '[[rules]]\nid = "u3"\nkind = "multiplier"\nfactor = 4\n',
 )
+# On many lines both multiply, whoever buys when.
+PAIR = (
+    '[[rules]]\nid = "x1"\nkind = "multiplier"\nfactor = 2\n',
+    '[[rules]]\nid = "x2"\nkind = "multiplier"\nfactor = 1.5\nwhere = { not_category = ["home"] }\n',
+)
 WELCOME = '[[rules]]\nid = "welcome"\nkind = "flat"\npoints = 30\nwhen = { first_purchase = true }\n'
 RATES = ((100, 100), (10, 1), (3, 100), (1, 5), (50, 33), (100, 100))
 
@@ -167,6 +172,8 @@ class Family:
             rules.append(self._rule(n))
         if rng.random() < 0.15:
             rules += UNSTABLE
+        if rng.random() < 0.25:
+            rules += PAIR
         if rng.random() < 0.3:
             rules.append(WELCOME)
         if rng.random() < 0.6:

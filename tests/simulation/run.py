@@ -31,6 +31,7 @@ from .steps import (
     Past,
     PostDue,
     PutProgram,
+    SetBirthday,
     SetStatus,
     Step,
     Submit,
@@ -43,6 +44,10 @@ OPEN_LOTS = """
 select m.member_id, o.spendable_from, o.expires_at, o.idle, sum(o.remaining)::bigint as points
 from loyalty.member m join loyalty.open_lot o using (account)
 where m.member_id = any ($1::text[]) and o.remaining > 0 group by 1, 2, 3, 4
+"""
+HEADS = """
+select m.member_id, a.balance, a.held, a.debt
+from loyalty.member m join loyalty.account a using (account) where m.member_id = any ($1::text[])
 """
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 AUDIT_EVERY = 4_000
@@ -104,6 +109,15 @@ class Run:
                     step,
                     lambda: model.set_status(step.member, step.status),
                     change(self.engine.pool, VAULT, step.member, MemberChange(status=step.status), step.at),
+                )
+            case SetBirthday():
+                await self.same_end(
+                    "birthday",
+                    step,
+                    lambda: model.set_birthday(step.member, step.birthday),
+                    change(
+                        self.engine.pool, VAULT, step.member, MemberChange(birthday=step.birthday), step.at
+                    ),
                 )
             case Merge():
                 await self.merge(model, step)
@@ -204,6 +218,10 @@ class Run:
         if rows:
             raise Difference("\n".join(f"account {row['account']}: {row['message']}" for row in rows))
         await self.compare_lots(model, touched)
+        for row in await self.clock.fetch(HEADS, sorted(touched)):
+            expected = model.members[row["member_id"]].balance(model.now)
+            if any(row[name] != expected[name] for name in ("balance", "held", "debt")):
+                raise _both(f"head of {row['member_id']}", 0, expected, dict(row), None, row["member_id"])
 
     async def compare_lots(self, model: Model, touched: set[str]) -> None:
         """The open lots of what was posted to, life by life: a wrong lot would show in answers only much later."""

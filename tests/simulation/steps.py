@@ -3,7 +3,7 @@
 Every step carries its own instant, so that a run from which steps were taken out is a run still.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,12 @@ class SetStatus(Struct, frozen=True, tag=True):
     status: str
 
 
+class SetBirthday(Struct, frozen=True, tag=True):
+    at: datetime
+    member: str
+    birthday: date | None
+
+
 class Submit(Struct, frozen=True, tag=True):
     """Requests, in order: each by itself, or together as one batch."""
 
@@ -109,7 +115,7 @@ class Look(Struct, frozen=True, tag=True):
     member: str
 
 
-Step = Enrol | PutProgram | SetStatus | Submit | PostDue | Merge | Erase | Past | Owed | Look
+Step = Enrol | PutProgram | SetStatus | SetBirthday | Submit | PostDue | Merge | Erase | Past | Owed | Look
 
 
 def weight(step: Step) -> int:

@@ -1,0 +1,70 @@
+"""What seldom comes together by chance, as a few steps in a row: each is drawn when the one before has happened."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+from msgspec.structs import replace
+
+from loyalty.types import Adjustment, Capture, Return, Reversal
+
+from .draw_requests import RECENT, Requests
+from .steps import Erase, Look, Merge, Past, Step, Submit
+
+Story = Callable[[Requests], Iterator[Step]]
+
+
+def debt_meets_points(world: Requests) -> Iterator[Step]:
+    """Somebody spends all and brings goods back, and is merged with somebody who has points."""
+    model, rng = world.model, world.rng
+    bought = [one for one in model.bought.values() if one.kept and not one.account.erased] if model else []
+    if model is None or not bought:
+        return
+    one = rng.choice(bought[-RECENT:])
+    debtor, available = one.account, one.account.available(world.now)
+    name = debtor.member_id
+    if available:
+        yield Submit(world.now, (Adjustment(world.id("a"), name, -available, "spent elsewhere"),), False)
+    yield Submit(world.now, (Return(world.id("t"), one.request.purchase_id, world.now),), False)
+    rich = [other for other in world.living() if other != name and model.members[other].available(world.now)]
+    if rich and len(world.living()) > world.planned_members // 4:
+        pair = (rng.choice(rich), name)
+        yield Merge(world.now, *(pair if rng.random() < 0.7 else pair[::-1]))
+
+
+def nobody_gets_it_back(world: Requests) -> Iterator[Step]:
+    """Somebody with a hold is erased; what was redeemed is reversed, the hold captured, the goods returned."""
+    model, rng = world.model, world.rng
+    rich = [one for one in world.living() if model and model.members[one].available(world.now)]
+    if model is None or len(rich) <= world.planned_members // 4:
+        return
+    member = rng.choice(rich)
+    hold, redemption = world.redemption(member, hold=True), world.redemption(member, hold=False)
+    hold = replace(hold, member=member, points=max(1, (hold.points or 2) // 2), amount=None)
+    paid = world.purchase(member)
+    yield Submit(world.now, (hold, replace(redemption, member=member, basket_amount=None), paid), False)
+    yield Erase(world.now, member)
+    ids = (redemption.redemption_id, hold.redemption_id, paid.purchase_id)
+    known = model.redemptions.get(ids[0])
+    part = rng.randrange(1, known.points + 1) if known and rng.random() < 0.5 else None
+    back = (Reversal(ids[0], part, world.id("v")), Capture(ids[1]), Return(world.id("t"), ids[2], world.now))
+    yield Submit(world.now, back, False)
+
+
+def a_hold_lapses(world: Requests) -> Iterator[Step]:
+    """A part is held and the time runs out; before anybody writes, the past is asked for."""
+    model, rng = world.model, world.rng
+    rich = [one for one in world.living() if model and model.members[one].available(world.now) > 1]
+    if not rich:
+        return
+    member = rng.choice(rich)
+    hold = world.redemption(member, hold=True)
+    half = replace(hold, member=member, points=max(1, (hold.points or 2) // 2), amount=None)
+    yield Submit(world.now, (replace(half, hold_seconds=60, basket_amount=None),), False)
+    taken_at = world.now
+    world.now += timedelta(minutes=rng.randrange(2, 300))
+    between = taken_at + (world.now - taken_at) * rng.random()
+    yield Past(world.now, member, *rng.choice(((between, None), (None, between), (None, None))))
+    yield Look(world.now, member)
+
+
+STORIES: tuple[Story, ...] = (debt_meets_points, nobody_gets_it_back, a_hold_lapses)
