@@ -267,10 +267,10 @@ BUGS = (
         "where occurred_at <= $3::timestamptz and $4::timestamptz is not null",
     ),
     Bug(
-        "SQL: what was due counts in the past as known when it was posted",
-        "sql/queries/past_postings.sql",
-        "when kind in ('expiry', 'timeout', 'verdict')\n",
-        "when false\n",
+        "SQL: the past uses points up before they were used",
+        "sql/queries/past_lots.sql",
+        "where u.occurred_at <= $4::timestamptz",
+        "where $4::timestamptz is not null",
     ),
     Bug(
         "the past numbers new lots from one",

@@ -53,7 +53,7 @@ def hunt(url: str, bug: Bug, seconds: float, seed: int) -> Caught:
         done = subprocess.run(
             [
                 sys.executable, "-m", "tests.simulation.simulate", "--postgres", url, "--shrink", "0",
-                "--seconds", str(seconds), "--seed", str(seed), "--steps", "2500",
+                "--seconds", str(seconds), "--seed", str(seed), "--steps", "1500",
             ],
             cwd=folder, env={**os.environ, "PYTHONPATH": folder}, capture_output=True, text=True, check=False,
         )  # fmt: skip
