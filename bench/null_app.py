@@ -17,9 +17,9 @@ import loyalty.api.app
 from bench.data import EXAMPLE
 from loyalty.api.serve import _config, _listen, _Server
 from loyalty.engine.answers import Answer, BalanceAnswer, LotAnswer, Receipt, TierAnswer, encode
-from loyalty.engine.batch import Item
 from loyalty.engine.context import Context
 from loyalty.engine.decide import decide
+from loyalty.engine.item import Item
 from loyalty.engine.programs import BEGINNING, Programs, compiled
 from loyalty.keys import Identity
 from loyalty.ledger.book import Book

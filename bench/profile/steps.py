@@ -40,7 +40,10 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
             "engine/programs.py",
         ),
     ),
-    ("batch kept together", ("engine/batch.py", "engine/batcher.py", "engine/engine.py")),
+    (
+        "batch kept together",
+        ("engine/batch.py", "engine/item.py", "engine/resolve.py", "engine/batcher.py", "engine/engine.py"),
+    ),
     ("observer, log and figures", ("api/observer.py", "api/metrics.py", "structlog", "prometheus")),
     ("answer sent", ("api/reply.py", "send (uvicorn", "uvicorn/protocols/http/flow")),
     ("litestar", ("litestar",)),

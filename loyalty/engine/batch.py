@@ -8,14 +8,11 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import Enum, auto
 
 import asyncpg
 import structlog
 
 from loyalty import acts
-from loyalty.acts import Actor
 from loyalty.db.connect import transaction
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
@@ -23,27 +20,17 @@ from loyalty.engine.answers import Answer
 from loyalty.engine.context import Context
 from loyalty.engine.decide import decide
 from loyalty.engine.due import post_due
+from loyalty.engine.item import Item, belongs_to_another, keys_of, paying_with, replay
 from loyalty.engine.loading import load_context, verdict_due
-from loyalty.engine.requests import Addressed, address, fingerprint, normalised, recorded_form
-from loyalty.errors import (
-    IdConflict,
-    Internal,
-    InvalidRequest,
-    LoyaltyError,
-    Overloaded,
-    UnknownClaim,
-    UnknownMember,
-    UnknownPurchase,
-    UnknownRedemption,
-)
+from loyalty.engine.mishaps import LOST, Moved, Then, meaning
+from loyalty.engine.resolve import resolve
+from loyalty.errors import Internal, LoyaltyError, Overloaded
 from loyalty.ledger import store
 from loyalty.ledger.state import Head
 from loyalty.ledger.store import Recorded, RequestKey, Where
-from loyalty.members.directory import where_are
-from loyalty.members.identity import Name, parse_reference
 from loyalty.rewards.store import settle
 from loyalty.steps import step
-from loyalty.types import Adjustment, Purchase, Request
+from loyalty.types import Adjustment
 
 log = structlog.get_logger()
 
@@ -55,64 +42,9 @@ SILENT_SECONDS = 8.0
 ATTEMPTS = 50
 """How often a batch that met a conflict is decided again."""
 
-LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    ConnectionError,
-    OSError,
-    asyncio.TimeoutError,
-)
-"""The connection is gone: whether the commit happened is unknown."""
-BUSY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.TooManyConnectionsError)
-UNABLE = (
-    asyncpg.InsufficientResourcesError,
-    asyncpg.PostgresSystemError,
-    asyncpg.ReadOnlySQLTransactionError,
-)
-"""Postgres cannot write: its disk or memory is full, it fails, or it is a standby. Nothing happened; it may pass."""
-DECIDE_AGAIN = "LY003"
-"""Raised by post() and settle_claims(): a budget or a stock no longer holds what was decided."""
-CONFLICT = (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-
-
-class Moved(Exception):
-    """A member was merged or erased while the batch waited for the account: who is meant must be asked again."""
-
 
 class Poisoned(Exception):
     """An item failed after it had moved something: the batch is decided again, one by one."""
-
-
-@dataclass(slots=True, eq=False)
-class Item:
-    """One request on its way through."""
-
-    request: Request
-    actor: Actor | None = None
-    address: Addressed = field(init=False)
-    name: Name | None = None
-    normal: Request = field(init=False)
-    fingerprint: bytes = field(init=False)
-    where: Where | None = None
-    outcome: Answer | LoyaltyError | None = None
-
-    def prepare(self) -> None:
-        """Its one form, and what to look for. A request that has none is refused here."""
-        try:
-            self.address = address(self.request)
-            if self.address.member is not None:
-                self.name = parse_reference(self.address.member)
-            self.normal = normalised(self.request)
-            self.fingerprint = fingerprint(recorded_form(self.normal))
-        except LoyaltyError as error:
-            self.outcome = error
-        except (ValueError, OverflowError):
-            # Half a character, or a time beyond the calendar in UTC. Its neighbours have nothing to do with it.
-            self.outcome = InvalidRequest("The request holds a text or a time that cannot be recorded.")
 
 
 async def run_batch(engine: Access, items: Sequence[Item]) -> None:
@@ -135,12 +67,12 @@ async def _run(items: list[Item], engine: Access) -> None:
             await _attempt(engine, todo)  # gives at least the first of them its outcome
         except Exception as error:  # noqa: BLE001  # whatever it is, every item gets an answer
             failed += 1
-            what = _meaning(error, len(todo))
-            if what is _Then.SPLIT:
+            what = meaning(error, len(todo))
+            if what is Then.SPLIT:
                 log.warning("batch_split", items=len(todo), error=repr(error))
                 for item in todo:
                     await _run([item], engine)
-            elif what is _Then.BUSY:
+            elif what is Then.BUSY:
                 # The first time only those are sent away whose accounts somebody holds: the others waited for these.
                 all_of_them, kept_waiting = kept_waiting or len(todo) == 1, True
                 _set(
@@ -149,7 +81,7 @@ async def _run(items: list[Item], engine: Access) -> None:
                         "Others are busy with this account. Try again.", retry_after=RETRY_AFTER_SECONDS
                     ),
                 )
-            elif what is _Then.UNABLE:
+            elif what is Then.UNABLE:
                 log.error("database_unable", items=len(todo), error=repr(error))
                 _set(
                     todo,
@@ -158,9 +90,9 @@ async def _run(items: list[Item], engine: Access) -> None:
                         retry_after=RETRY_AFTER_SECONDS,
                     ),
                 )
-            elif what is _Then.FAIL:
+            elif what is Then.FAIL:
                 _fail(todo, error)
-            elif what is _Then.SETTLE:
+            elif what is Then.SETTLE:
                 log.warning("connection_lost", error=repr(error))
                 if loop.time() + pause > give_up_at:
                     break
@@ -190,34 +122,6 @@ async def _held(engine: Access, items: Sequence[Item]) -> list[Item]:
     except (*LOST, asyncpg.PostgresError):
         return list(items)
     return [item for item in items if item.where is not None and item.where not in free]
-
-
-class _Then(Enum):
-    """What to do after an attempt that failed."""
-
-    AGAIN = auto()
-    SETTLE = auto()
-    SPLIT = auto()
-    BUSY = auto()
-    UNABLE = auto()
-    FAIL = auto()
-
-
-def _meaning(error: Exception, items: int) -> _Then:
-    if isinstance(error, Moved):
-        return _Then.AGAIN
-    if isinstance(error, asyncpg.PostgresError) and error.sqlstate == DECIDE_AGAIN:
-        return _Then.AGAIN
-    # asyncpg reports a value that it cannot encode as an InterfaceError too, and as a ValueError.
-    if isinstance(error, LOST) and not isinstance(error, ValueError):
-        return _Then.SETTLE
-    if isinstance(error, BUSY):
-        return _Then.BUSY
-    if isinstance(error, UNABLE):
-        return _Then.UNABLE
-    if items > 1:
-        return _Then.SPLIT
-    return _Then.AGAIN if isinstance(error, CONFLICT) else _Then.FAIL
 
 
 def _set(items: Sequence[Item], outcome: Answer | LoyaltyError) -> None:
@@ -253,94 +157,6 @@ def _cut_when_silent(connection: asyncpg.Connection) -> Iterator[None]:
         yield
     finally:
         silence.cancel()
-
-
-async def resolve(engine: Access, connection: asyncpg.Connection, items: list[Item]) -> list[Item]:
-    """Finds each item's account; answers what was recorded before. Returns the items to do now, in order.
-
-    From the first item on that is about an id which several members claim, the rest waits for the next attempt: then
-    it is known whose the id became.
-    """
-    names = list({item.name for item in items if item.name is not None})
-    keys = list({key for item in items for key in _keys(item)})
-    members = await where_are(connection, engine.vault, names) if names else {}
-    found = await store.find_requests(connection, engine.shards, keys) if keys else {}
-    coming: dict[RequestKey, set[Where]] = defaultdict(set)
-    todo = []
-    for item in items:
-        own = item.address.key
-        where = members.get(item.name) if item.name is not None else None
-        if own is not None and own in found:
-            item.outcome = replay(found[own], item, where)
-            continue
-        if item.address.subject is not None:
-            subject = found.get(item.address.subject)
-            claims = {(subject.shard, subject.account)} if subject else coming[item.address.subject]
-            if len(claims) > 1:
-                break
-            where = next(iter(claims), None)
-        if where is None:
-            item.outcome = _unknown(item)
-            continue
-        taken = _paying_with(item, found)
-        if taken is not None and (taken.shard, taken.account) != where:
-            item.outcome = _belongs_to_another(
-                item
-            )  # in another shard, too, which is not seen under the lock
-            continue
-        item.where = where
-        for key in _keys(item):
-            coming[key].add(where)
-        todo.append(item)
-    return todo
-
-
-def _keys(item: Item) -> list[RequestKey]:
-    keys = [key for key in (item.address.key, item.address.subject) if key is not None]
-    if isinstance(item.request, Purchase) and item.request.redemption is not None:
-        keys.append(("redemption", item.request.redemption.redemption_id))
-    return keys
-
-
-def _paying_with(item: Item, found: dict[RequestKey, Recorded]) -> Recorded | None:
-    """The redemption on record that a purchase is paid with, if that is so."""
-    if not isinstance(item.request, Purchase) or item.request.redemption is None:
-        return None
-    return found.get(("redemption", item.request.redemption.redemption_id))
-
-
-def _belongs_to_another(item: Item) -> IdConflict:
-    assert isinstance(item.request, Purchase)
-    assert item.request.redemption is not None
-    return IdConflict(
-        f"Redemption {item.request.redemption.redemption_id} belongs to another member. Use an id of its own."
-    )
-
-
-def _unknown(item: Item) -> LoyaltyError:
-    subject = item.address.subject
-    if subject is None:
-        return UnknownMember(f"No member is called {item.address.member}. Enrol the member first.")
-    if subject[0] == "purchase":
-        return UnknownPurchase(
-            f"No purchase {subject[1]} is recorded. If it is on its way, send this again later."
-        )
-    if subject[0] == "claim":
-        return UnknownClaim(f"No claim {subject[1]} is recorded.")
-    return UnknownRedemption(f"No redemption {subject[1]} is recorded.")
-
-
-def replay(recorded: Recorded, item: Item, where: Where | None) -> Answer | LoyaltyError:
-    """What is said to a request whose id is recorded: the answer of then, or that the id meant something else."""
-    same_account = where is None or where[1] == recorded.account
-    if same_account and recorded.fingerprint == item.fingerprint:
-        return Answer(recorded.answer, replayed=True)
-    assert item.address.key is not None
-    kind, id = item.address.key
-    return IdConflict(
-        f"The {kind} id {id} was used before, for something else. Nothing was changed. Use an id of its own, or send"
-        " the first request again unchanged."
-    )
 
 
 async def _run_shard(engine: Access, connection: asyncpg.Connection, shard: int, items: list[Item]) -> None:
@@ -393,7 +209,7 @@ async def decide_items(
         account = item.where[1]
         owners.append(account)
         accounts[account] = accounts.get(account, False) or item.address.needs_lots
-    keys = list({key for item in items for key in _keys(item)})
+    keys = list({key for item in items for key in keys_of(item)})
     requests = [item.normal for item in items]
     with step("lock", accounts=len(accounts)):
         context, found = await load_context(engine, connection, shard, accounts, keys, requests, owners)
@@ -417,9 +233,9 @@ def _outcome(context: Context, found: dict[RequestKey, Recorded], item: Item) ->
         return replay(found[own], item, item.where)
     book = context.books[account]
     number, active_at = book.head.number, book.head.active_at
-    taken = _paying_with(item, found)
+    taken = paying_with(item, found)
     if taken is not None and taken.account != account:
-        return _belongs_to_another(item)
+        return belongs_to_another(item)
     try:
         body, replayed = decide(context, book, item.normal, item.fingerprint, own)
     except LoyaltyError as error:
@@ -431,7 +247,7 @@ def _outcome(context: Context, found: dict[RequestKey, Recorded], item: Item) ->
         post_due(context, book, book.recorded_at)
     if own is not None:
         found[own] = Recorded(item.where[0], account, item.fingerprint, body)
-    for key in _keys(item):
+    for key in keys_of(item):
         # The redemption inside a purchase has an id too, which no other request may have.
         found.setdefault(key, Recorded(item.where[0], account, None, body))
     return Answer(body, replayed)

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from loyalty.acts import Actor
 from loyalty.engine.answers import Answer
-from loyalty.engine.batch import RETRY_AFTER_SECONDS, Item
+from loyalty.engine.batch import RETRY_AFTER_SECONDS
+from loyalty.engine.item import Item
 from loyalty.errors import LoyaltyError, Overloaded
 from loyalty.types import Request
 

@@ -27,8 +27,9 @@ from loyalty.engine import (
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer, TierWarnings, encode
 from loyalty.engine.balances import Balances
-from loyalty.engine.batch import Item, run_batch
+from loyalty.engine.batch import run_batch
 from loyalty.engine.batcher import Batcher
+from loyalty.engine.item import Item
 from loyalty.engine.past_due import Counts, Progress
 from loyalty.engine.programs import Programs, ProgramVersion, ensure_program, load_programs, put_program
 from loyalty.errors import Internal, LoyaltyError

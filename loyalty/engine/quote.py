@@ -7,9 +7,11 @@ from asyncpg import Connection
 
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer, DiscountAnswer, Quote, Receipt
-from loyalty.engine.batch import Item, decide_items, resolve
+from loyalty.engine.batch import decide_items
 from loyalty.engine.context import Context
 from loyalty.engine.facts import purchase_facts
+from loyalty.engine.item import Item
+from loyalty.engine.resolve import resolve
 from loyalty.errors import LoyaltyError
 from loyalty.rules.facts import Facts
 from loyalty.rules.pricing import LineDiscount, discounted

@@ -109,7 +109,7 @@ BUGS = (
     ),
     Bug(
         "a changed duplicate gets the old answer",
-        "loyalty/engine/batch.py",
+        "loyalty/engine/item.py",
         "if same_account and recorded.fingerprint == item.fingerprint:",
         "if same_account:",
     ),
@@ -167,7 +167,7 @@ BUGS = (
     ),
     Bug(
         "a request is recorded again, and no index refuses it",
-        "loyalty/engine/batch.py",
+        "loyalty/engine/resolve.py",
         "        if own is not None and own in found:\n            item.outcome",
         "        if own is not None and own in found and own[0] != 'adjustment':\n            item.outcome",
         (
