@@ -233,6 +233,6 @@ async def test_two_expiry_batches_and_a_review_beside_traffic_post_everything_on
             "select count(distinct (account, occurred_at)) from posting where kind = 'verdict'"
         )
         assert await ledger.value("select count(*) from account where due_at <= ledger_now()") == 0
-        assert sum(batch["holds_timed_out"] for batch in counts) <= 40
+        assert sum(batch["holds_timed_out"] for batch in counts[:2]) <= 40
         for member in members:
             assert await ledger.points(member) == (1, 0, 0, 0)
