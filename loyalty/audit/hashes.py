@@ -18,29 +18,25 @@ GENESIS = bytes(32)
 def posting_hash(previous: bytes, posting: Posting, moved: Moved) -> bytes:
     """The hash of a posting and the rows that it made, following the posting whose hash is `previous`."""
     shift = INSTANT_TO_1970
-    p = posting
-    qualifying_at = "" if p.qualifying_at is None else p.qualifying_at + shift
-    fingerprint = "" if p.fingerprint is None else p.fingerprint.hex()
-    facts = "" if p.facts is None else sha256(p.facts).hexdigest()
-    answer = "" if p.answer is None else sha256(p.answer).hexdigest()
+    (
+        account, number, occurred_at, recorded_at, version, amount, qualifying_at, kind, _, id, subject, fingerprint,
+        facts, answer,
+    ) = posting  # fmt: skip
     text = (
-        f"1|{previous.hex()}|{p.account}|{p.number}|{p.kind}|{p.id}|{p.subject}|{p.occurred_at + shift}"
-        f"|{p.recorded_at + shift}|{p.program_version}|{qualifying_at}|{p.qualifying_amount}|{fingerprint}"
-        f"|{facts}|{answer}"
+        f"1|{previous.hex()}|{account}|{number}|{kind}|{id}|{subject}|{occurred_at + shift}|{recorded_at + shift}"
+        f"|{version}|{'' if qualifying_at is None else qualifying_at + shift}|{amount}"
+        f"|{'' if fingerprint is None else fingerprint.hex()}|{'' if facts is None else sha256(facts).hexdigest()}"
+        f"|{'' if answer is None else sha256(answer).hexdigest()}"
     )
-    for e in moved.entries:
-        text += f"\ne|{e.seq}|{e.kind}|{e.points}|{e.balance_after}|{e.occurred_at + shift}|{e.recorded_at + shift}"
-    for lot in moved.lots:
-        expires_at = "" if lot.expires_at is None else lot.expires_at + shift
+    for _, _, seq, points, after, at, known_at, kind, _ in moved.entries:
+        text += f"\ne|{seq}|{kind}|{points}|{after}|{at + shift}|{known_at + shift}"
+    for _, _, lot, origin, points, earned_at, spendable_from, at, known_at, idle, end, purchase in moved.lots:
         text += (
-            f"\nl|{lot.lot}|{lot.origin}|{lot.points}|{lot.earned_at + shift}|{lot.spendable_from + shift}"
-            f"|{expires_at}|{'1' if lot.idle else '0'}|{lot.purchase_id}|{lot.occurred_at + shift}"
-            f"|{lot.recorded_at + shift}"
+            f"\nl|{lot}|{origin}|{points}|{earned_at + shift}|{spendable_from + shift}"
+            f"|{'' if end is None else end + shift}|{'1' if idle else '0'}|{purchase}|{at + shift}|{known_at + shift}"
         )
-    for u in moved.uses:
-        text += (
-            f"\nu|{u.ordinal}|{u.lot}|{u.purpose}|{u.points}|{u.occurred_at + shift}|{u.recorded_at + shift}"
-        )
+    for _, _, ordinal, lot, points, at, known_at, purpose in moved.uses:
+        text += f"\nu|{ordinal}|{lot}|{purpose}|{points}|{at + shift}|{known_at + shift}"
     for t in moved.tiers:
         text += _tier_text(t)
     return sha256(text.encode()).digest()

@@ -251,20 +251,13 @@ def _head(row: Row) -> Head:
 
 
 def _posting(row: Row) -> Posting:
-    digest, id, subject, fingerprint, facts, answer = row[9:]
-    return Posting._make(
-        (
-            *row[:6],
-            None if row[6] else row[7],
-            _name(row[8]),
-            digest,
-            "" if id is None else id.decode(),
-            "" if subject is None else subject.decode(),
-            fingerprint,
-            facts,
-            answer,
-        )
+    account, number, at, known_at, version, amount, never, qualifying_at, kind, digest, id, subject, *rest = (
+        row
     )
+    return Posting(
+        account, number, at, known_at, version, amount, None if never else qualifying_at, _name(kind), digest,
+        "" if id is None else id.decode(), "" if subject is None else subject.decode(), *rest,
+    )  # fmt: skip
 
 
 def _tier(row: Row) -> Tier:
