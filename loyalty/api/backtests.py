@@ -24,12 +24,13 @@ PROCESSES = 1
 
 class BacktestBody(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """`program`: the candidate's file. It is in force from `from` on (default: always); what occurred from `to` on is
-    left out (default: now)."""
+    left out (default: now). `verify`: decide everything again under what was in force too, and compare."""
 
     program: str
     format: Literal["toml", "json"] = "toml"
     from_: Instant | None = field(name="from", default=None)
     to: Instant | None = None
+    verify: bool = False
 
 
 _body = msgspec.json.Decoder(BacktestBody)
@@ -77,6 +78,7 @@ async def start_backtest(request: Call) -> Reply:
             vault=held.engine.vault,
             processes=PROCESSES,
             apart=True,
+            verify=body.verify,
             progress=note.seen,
         )
         note.result = msgspec.json.encode(report).decode()

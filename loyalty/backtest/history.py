@@ -5,7 +5,7 @@ grow with the history; only families that merged are held whole, because their p
 """
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
@@ -59,40 +59,68 @@ class Stands(NamedTuple):
     tier_valid_until: datetime | None
 
 
-class Brought(NamedTuple):
-    """The tier that a member brought along."""
+class TierChange(NamedTuple):
+    """A change of an account's tier, or its renewal. `reason`: `import` where the member brought it along."""
 
+    account: int
+    posting: int
+    at: datetime
     tier: str
+    previous: str | None
+    reason: str
     valid_until: datetime | None
+
+
+class Moved(NamedTuple):
+    """What the ledger's entries of an account add up to, of one kind, in one stretch of time and one tier."""
+
+    account: int
+    kind: str
+    stretch: int
+    tier: str | None
+    points: int
 
 
 class Family:
     """An account and those that went into it.
 
-    stands: by account. subjects: ids that later postings are about. brought: tiers by account and posting number.
+    stands: by account. subjects: ids that later postings are about. status: of the owner. due_at: nothing falls due
+    before it. changes: of tiers. moved: what the entries add up to, where it was asked for.
     """
 
-    __slots__ = ("birthday", "brought", "owner", "stands", "subjects")
+    __slots__ = ("birthday", "changes", "due_at", "moved", "owner", "stands", "status", "subjects")
 
     def __init__(self, owner: int) -> None:
         self.owner = owner
         self.birthday: date | None = None
         self.stands: dict[int, Stands] = {}
         self.subjects: set[str] = set()
-        self.brought: dict[tuple[int, int], Brought] = {}
+        self.status = "active"
+        self.due_at: datetime | None = None
+        self.changes: list[TierChange] = []
+        self.moved: list[Moved] = []
+
+    def brought(self, account: int, posting: int) -> TierChange:
+        """The tier that a member brought along."""
+        return next(
+            change
+            for change in self.changes
+            if (change.account, change.posting, change.reason) == (account, posting, "import")
+        )
 
 
 Chunk = list[Event | Merging]
 
 
 async def families(
-    connection: Connection, where: Range, vault: Vault | None
+    connection: Connection, where: Range, vault: Vault | None, edges: Sequence[datetime] | None = None
 ) -> AsyncIterator[tuple[Family, Chunk, bool]]:
     """The families of a range with their events, chunk by chunk; True with the last chunk of each.
 
-    The connection must be in a transaction. vault: opens birthdays; None leaves them sealed and unread.
+    The connection must be in a transaction. vault: opens birthdays; None leaves them sealed and unread. edges: where
+    the stretches begin by which what moved is added up; None: it is not.
     """
-    known, gone = await _families(connection, where, vault)
+    known, gone = await _families(connection, where, vault, edges)
     woven: dict[int, dict[int, list[Event]]] = {
         owner: {account: [] for account in family.stands}
         for owner, family in known.items()
@@ -127,7 +155,7 @@ async def families(
 
 
 async def _families(
-    connection: Connection, where: Range, vault: Vault | None
+    connection: Connection, where: Range, vault: Vault | None, edges: Sequence[datetime] | None
 ) -> tuple[dict[int, Family], list[tuple[int, int, int]]]:
     """The families of a range by their owner, and (owner, shard, account) of each account that went into one."""
     found: dict[int, Family] = {}
@@ -136,7 +164,8 @@ async def _families(
             found[row["owner"]] = family = Family(row["owner"])
             family.stands[row["account"]] = _stands(row)
             family.birthday = _birthday(row, vault)
-    await _add_subjects(connection, found, where)
+            family.status, family.due_at = row["status"], row["due_at"]
+    await _add_rows(connection, found, where, edges)
     gone = []
     for row in await connection.fetch(query("backtest_gone"), *where[1:]):
         family = found[row["owner"]]
@@ -145,7 +174,7 @@ async def _families(
         family.birthday = family.birthday or _birthday(row, vault)
         gone.append((row["owner"], row["shard"], row["account"]))
         own = {row["account"]: family}
-        await _add_subjects(connection, own, (row["shard"], row["account"], row["account"]))
+        await _add_rows(connection, own, (row["shard"], row["account"], row["account"]), edges)
     return found, gone
 
 
@@ -154,15 +183,20 @@ def _birthday(row: Record, vault: Vault | None) -> date | None:
     return None if vault is None or sealed is None else vault.open_date(sealed)
 
 
-async def _add_subjects(connection: Connection, owners: dict[int, Family], where: Range) -> None:
-    """What the accounts' postings are about, and the tiers that members brought along."""
+async def _add_rows(
+    connection: Connection, owners: dict[int, Family], where: Range, edges: Sequence[datetime] | None
+) -> None:
+    """What the accounts' postings are about, their changes of tier, and what moved."""
     for row in await connection.fetch(query("backtest_subjects"), *where):
         if row["account"] in owners:
             owners[row["account"]].subjects.add(row["subject"])
     for row in await connection.fetch(query("backtest_tiers"), *where):
         if row["account"] in owners:
-            brought = Brought(row["tier"], row["valid_until"])
-            owners[row["account"]].brought[row["account"], row["posting"]] = brought
+            owners[row["account"]].changes.append(TierChange._make(row))
+    if edges is not None:
+        for row in await connection.fetch(query("backtest_moved"), *where, edges):
+            if row["account"] in owners:
+                owners[row["account"]].moved.append(Moved._make(row))
 
 
 def _stands(row: Record) -> Stands:

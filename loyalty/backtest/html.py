@@ -57,8 +57,8 @@ def _head(report: Report) -> str:
     proven = ""
     if report.reproduced.checked and not report.reproduced.different:
         proven = (
-            '<p class="up">Replaying what was in force comes to what the ledger holds, to the point, in all '
-            f"{report.reproduced.accounts:,} accounts.</p>"
+            '<p class="up">Replaying what was in force comes to what the ledger holds, to the point, in '
+            f"{of_all(report)} accounts.</p>"
         )
     elif report.reproduced.different:
         proven = (
@@ -70,6 +70,12 @@ def _head(report: Report) -> str:
         f'<p class="soft">beside {escape(report.now.name)} (version {report.now.version}), {since}, up to '
         f"{report.end:%Y-%m-%d}: {report.members:,} members, {report.purchases:,} purchases</p>{proven}"
     )
+
+
+def of_all(report: Report) -> str:
+    """How many of the accounts were replayed as things were."""
+    checked = report.reproduced.accounts
+    return f"all {checked:,}" if checked == report.accounts else f"{checked:,} of {report.accounts:,}"
 
 
 def _cards(report: Report) -> str:

@@ -4,29 +4,22 @@ import msgspec
 from msgspec import Struct
 
 from loyalty.engine.facts import AdjustmentFacts, ReturnFacts, UnlinkedReturnFacts
-from loyalty.rules.facts import Used
+from loyalty.rules.facts import Facts
 from loyalty.types import Engagement, Purchase, Return, UnlinkedReturn
-
-
-class Judged(Struct, frozen=True):
-    """Of the recorded facts, those that cannot be worked out again."""
-
-    birthday: frozenset[str] = frozenset()
-    used: dict[str, Used] = {}
 
 
 class Bought(Struct, frozen=True):
     """A recorded purchase, as far as it is read."""
 
     purchase: Purchase
-    judged: Judged
+    judged: Facts
 
 
 class Engaged(Struct, frozen=True):
     """A recorded event, as far as it is read."""
 
     event: Engagement
-    judged: Judged
+    judged: Facts
 
 
 class Asked(Struct, frozen=True):

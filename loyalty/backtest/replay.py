@@ -209,7 +209,7 @@ class Replay:
 
     def _opening(self, event: Event) -> OpeningTier:
         """The tier brought along. An end that the program of then gave is left to the candidate."""
-        brought = self.family.brought[event.account, event.number]
+        brought = self.family.brought(event.account, event.number)
         version = self.side.recorded.numbered(event.program_version)
         counted = given(version.program, version.calendar, brought.tier, event.occurred_at).valid_until
         until = None if counted == brought.valid_until else brought.valid_until

@@ -15,7 +15,9 @@ from asyncpg import Connection
 
 from loyalty.backtest.history import Range
 from loyalty.backtest.part import Part
-from loyalty.backtest.report import Report, report_of
+from loyalty.backtest.report import Report
+from loyalty.backtest.reporting import report_of
+from loyalty.backtest.tally import Sums
 from loyalty.backtest.worker import Frame, candidate_of, open_view, replay, replay_here, start
 from loyalty.db.sql import query
 from loyalty.engine.programs import Programs, load_programs
@@ -45,6 +47,7 @@ async def backtest(
     vault: Vault | None = None,
     processes: int = 2,
     apart: bool = False,
+    verify: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Replays the recorded history under a candidate program, beside what was in force, and says what would change.
@@ -60,6 +63,8 @@ async def backtest(
         vault: opens birthdays; needed if a program has birthday rules.
         processes: how many share the work; 1 does it in this one.
         apart: never in this one, and others go first: for a server that has tills to answer.
+        verify: decide everything again under what was in force too, and compare that with the ledger; else what was in
+            force is read from the ledger, but for a sample and for what fell due and is not posted yet.
         progress: called now and then.
 
     Raises:
@@ -83,7 +88,8 @@ async def backtest(
         snapshot = await connection.fetchval("select pg_export_snapshot()")
         frame = Frame(
             database_url, snapshot, source, format, None if start is None else start.astimezone(UTC),
-            until.astimezone(UTC), end is None or end > now, {}, BESIDE_TILLS if apart else 0,
+            await connection.fetchval("select coalesce(min(occurred_at), now()) from entry"), until.astimezone(UTC),
+            end is None or end > now, verify or source is None, False, {}, BESIDE_TILLS if apart else 0,
             vault or Vault(),
         )  # fmt: skip
         ranges = await _ranges(connection)
@@ -127,6 +133,7 @@ async def _passes(
     next pass closes the budget with the hour in which it ran out.
     """
     number = 0
+    known: Sums | None = None
     while True:
         number += 1
         whole = Part()
@@ -138,9 +145,13 @@ async def _passes(
                 again = f" (pass {number}: a budget ran out)" if number > 1 else ""
                 progress(done / ranges, f"{whole.purchases:,} purchases{again}")
         closed = _closed(frame, whole)
+        if known is None:
+            known = whole.now
+        else:
+            whole.now.earned, whole.now.returned, whole.now.times = known.earned, known.returned, known.times
         if closed == frame.closed or number == MOST_PASSES:
             return whole, frame, number
-        frame = msgspec.structs.replace(frame, closed=closed)
+        frame = msgspec.structs.replace(frame, closed=closed, again=True)
 
 
 def _closed(frame: Frame, part: Part) -> dict[str, datetime]:

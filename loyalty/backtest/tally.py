@@ -5,21 +5,21 @@ period counts as its opening, what occurred after it is left out.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from fractions import Fraction
 
 from loyalty.backtest.books import ReplayBook
-from loyalty.backtest.history import Family
+from loyalty.backtest.history import Family, TierChange
 from loyalty.backtest.sides import Side, Witness
+from loyalty.backtest.stretches import OPENING, Stretches, month_of, stretches
 from loyalty.calendar import Calendar
+from loyalty.ledger.rows import TierRow
 from loyalty.ledger.state import Journal
 from loyalty.rules.exact import Exact
 from loyalty.types import Engagement, Purchase, Request, Return, UnlinkedReturn
 
-OPENING = ""
-"""The month of everything before the period."""
 _QUARTER_HOUR = 900
 
 
@@ -55,11 +55,22 @@ class Sums:
 
 @dataclass(slots=True, frozen=True)
 class Period:
-    """What is counted: from `start` (None: all of the past) up to `end`, in a calendar's months."""
+    """What is counted: from `start` (None: all of the past) up to `end`, in a calendar's months.
+
+    first: nothing occurred before it.
+    """
 
     start: datetime | None
     end: datetime
     calendar: Calendar
+    first: datetime
+
+    def counts(self, at: datetime) -> bool:
+        """Whether an instant belongs to the period."""
+        return at < self.end and (self.start is None or at >= self.start)
+
+    def stretches(self) -> Stretches:
+        return stretches(self.calendar, self.first, self.start, self.end)
 
 
 class Tally:
@@ -97,18 +108,20 @@ class Tally:
         tier = None
         for book in books:
             head = book.head
-            if head.status == "merged":
-                continue
-            tier = head.tier or self.lowest
-            self.sums.ends["points", tier] += self.points + head.debt
-            self.sums.ends["held", tier] += head.held
-            self.sums.ends["debt", tier] += head.debt
-            if head.status == "erased":
-                tier = None
-            else:
-                self.sums.ends["members", tier] += 1
+            if head.status != "merged":
+                tier = self._ended(head.tier, head.held, head.debt, head.status)
         for rule, points in budgets:
             self.sums.budgets[rule] += points
+        return tier
+
+    def _ended(self, tier: str | None, held: int, debt: int, status: str) -> str | None:
+        ends, tier = self.sums.ends, tier or self.lowest
+        ends["points", tier] += self.points + debt
+        ends["held", tier] += held
+        ends["debt", tier] += debt
+        if status == "erased":
+            return None
+        ends["members", tier] += 1
         return tier
 
     # -- postings --------------------------------------------------------------------------------------------------
@@ -135,21 +148,45 @@ class Tally:
             if kind == "redeem" or kind == "restore":
                 self.redeemed -= points
         if journal.tiers:
-            self._changed(journal)
+            self._changed(journal.tiers)
         if request is not None:
             for judge in self._judges:
                 if judge.award is not None:
                     self._by_rule(judge, judge.award.scale, request)
 
+    def recorded(self, family: Family, months: Sequence[str | None]) -> str | None:
+        """A family whose books stand in the ledger at the end of the period. `months`: by stretch. As `finish`."""
+        sums = self.sums
+        for _, kind, stretch, tier, points in family.moved:
+            month = months[stretch]
+            if month is None:
+                continue
+            self.points += points
+            _count(sums.months, (month, kind), points)
+            if month == OPENING:
+                continue
+            _count(sums.tiers, (tier or self.lowest, kind), points)
+            if kind == "redeem" or kind == "restore":
+                self.redeemed -= points
+        self._changed(family.changes)
+        stands = family.stands[family.owner]
+        return self._ended(stands.tier, stands.held, stands.debt, family.status)
+
+    def judged(self, judge: Witness, request: Request, at: datetime) -> None:
+        """What was judged by the recorded facts, and not posted."""
+        self._at = at
+        if judge.award is not None:
+            self._by_rule(judge, judge.award.scale, request)
+
     def capped(self, kind: str, wanted: int, made: int) -> None:
-        if self._counts(self._at):
+        if self.period.counts(self._at):
             self.sums.capped[kind, "count"] += 1
             self.sums.capped[kind, "wanted"] += wanted
             self.sums.capped[kind, "made"] += made
             self.sums.capped[kind, "dropped"] += not made
 
     def refused(self, kind: str, code: str) -> None:
-        if self._counts(self._at):
+        if self.period.counts(self._at):
             self.sums.refused[kind, code] += 1
 
     def demand(self, rule: str, points: int) -> None:
@@ -158,20 +195,16 @@ class Tally:
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _counts(self, at: datetime) -> bool:
-        start = self.period.start
-        return at < self.period.end and (start is None or at >= start)
-
     def _month(self, quarter: int, at: datetime) -> str:
         # A month begins on a quarter of an hour in every zone; the clock changes of a day do not move it.
         day = self.period.calendar.day(at)
         if len(self._months) > 100_000:
             self._months.clear()
-        return self._months.setdefault(quarter, f"{day.year:04}-{day.month:02}")
+        return self._months.setdefault(quarter, month_of(day))
 
-    def _changed(self, journal: Journal) -> None:
-        for change in journal.tiers:
-            if not self._counts(change.at):
+    def _changed(self, changes: Iterable[TierRow | TierChange]) -> None:
+        for change in changes:
+            if not self.period.counts(change.at):
                 continue
             before, after = self.ranks[change.previous or self.lowest], self.ranks[change.tier]
             how = "renewal" if before == after else "promotion" if after > before else "fall"
@@ -179,7 +212,7 @@ class Tally:
 
     def _by_rule(self, judge: Witness, scale: int, request: Request) -> None:
         assert self._family is not None
-        if not self._counts(self._at):
+        if not self.period.counts(self._at):
             if isinstance(request, Purchase) and request.purchase_id in self._family.subjects:
                 self._kept[request.purchase_id] = _exactly(judge, scale)
             return

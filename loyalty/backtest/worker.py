@@ -23,8 +23,9 @@ from loyalty.members.vault import Vault
 class Frame(Struct, frozen=True):
     """What every process needs to know. `snapshot`: exported by a transaction that outlives them.
 
-    source, format: of the candidate; None: what was in force is replayed against itself. niceness: 0 to 19, how
-    readily others go first.
+    source, format: of the candidate; None: what was in force is replayed against itself. first: nothing occurred before
+    it. verify: decide all again under what was in force. again: not the first pass. niceness: 0 to 19, how readily
+    others go first.
     """
 
     database_url: str
@@ -32,8 +33,11 @@ class Frame(Struct, frozen=True):
     source: str | None
     format: str
     start: datetime | None
+    first: datetime
     end: datetime
     check: bool
+    verify: bool
+    again: bool
     closed: dict[str, datetime]
     niceness: int
     vault: Vault
@@ -84,11 +88,14 @@ async def replay(
     worth = None
     if rates[0] is not None and rates[1] is not None:
         worth = (rates[0].points, rates[0].amount), (rates[1].points, rates[1].amount)
-    period = Period(frame.start, frame.end, after.calendar)
-    comparison = Comparison(now, tried, period, worth, check=frame.check)
+    period = Period(frame.start, frame.end, after.calendar, frame.first)
+    comparison = Comparison(
+        now, tried, period, worth, check=frame.check, verify=frame.verify, again=frame.again
+    )
     versions = [*programs.all] if candidate is None else [*programs.all, candidate]
     vault = frame.vault if any(version.needs.birthday for version in versions) else None
-    async for family, events, last in families(connection, where, vault):
+    edges = None if comparison.verify else period.stretches().edges
+    async for family, events, last in families(connection, where, vault, edges):
         comparison.take(family, events, last=last)
     return comparison.part
 

@@ -29,6 +29,11 @@ from loyalty.program.parse import parse
 @click.option(
     "--html", "html_file", type=click.Path(path_type=Path), help="Write a report with charts there."
 )
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Decide everything again under what was in force too; must come to the ledger.",
+)
 @click.option("--processes", type=click.IntRange(1, 64), help="How many share the work; default: the cores.")
 def backtest(
     file: Path,
@@ -36,12 +41,13 @@ def backtest(
     end: datetime | None,
     json_file: Path | None,
     html_file: Path | None,
+    verify: bool,
     processes: int | None,
 ) -> None:
     """Tell what the program in FILE would have cost: replay the recorded history under it.
 
     Every purchase, return, redemption and adjustment of all members is decided again, tiers and expiry included,
-    beside the program that was in force. Reads one consistent state of the ledger, beside live traffic, and writes
+    and stands beside what the ledger holds. Reads one consistent state of the ledger, beside live traffic, and writes
     nothing into it. Exit code 1 means that FILE has errors, or that replaying what was in force did not come to what
     the ledger holds.
     """
@@ -68,10 +74,11 @@ def backtest(
                 end=end,
                 vault=vault(),
                 processes=processes or cores(),
+                verify=verify,
                 progress=lambda part, what: report(f"{what}, percent", round(part * 100), 100),
             )
         tell(
-            f"{result.purchases:,} purchases of {result.postings:,} postings replayed under both programs in "
+            f"{result.purchases:,} purchases of {result.postings:,} postings replayed in "
             f"{result.seconds:.1f} s, {result.purchases_per_second:,.0f} purchases a second, "
             f"{result.processes} {'process' if result.processes == 1 else 'processes'}."
         )

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from loyalty.backtest.html import of_all
 from loyalty.backtest.report import REST, GainRow, Report, RuleSum
 from loyalty.currency import shown
 
@@ -60,7 +61,7 @@ def _headline(console: Console, report: Report) -> None:
     if report.reproduced.checked and not report.reproduced.different:
         console.print(
             "[green]Replaying what was in force comes to what the ledger holds, to the point,"
-            f" in all {report.reproduced.accounts:,} accounts.[/green]"
+            f" in {of_all(report)} accounts.[/green]"
         )
     before, after = report.now.total.cost_amount, report.candidate.total.cost_amount
     console.print(

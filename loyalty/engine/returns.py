@@ -34,7 +34,7 @@ from loyalty.ledger.store import SubjectPosting
 from loyalty.rules.award import explain, rounding_text
 from loyalty.rules.facts import Facts, JudgedLine
 from loyalty.tiers.model import Qualifying
-from loyalty.types import PurchaseLine, Return, ReturnLine, UnlinkedReturn
+from loyalty.types import Purchase, PurchaseLine, Return, ReturnLine, UnlinkedReturn
 
 
 @dataclass(slots=True)
@@ -228,6 +228,13 @@ def _exceeds(place: int, message: str) -> ReturnExceedsPurchase:
 
 def _plain(quantity: Fraction) -> str:
     return str(quantity.numerator) if quantity.denominator == 1 else f"{float(quantity):.6g}"
+
+
+def kept_after(purchase: Purchase, facts: ReturnFacts) -> list[JudgedLine]:
+    """What is left of a purchase after a recorded return, as it was judged then."""
+    back = {line.line: Back(Fraction(line.quantity), line.amount) for line in facts.back}
+    lines = {line.line: line for line in purchase.lines if line.line is not None}
+    return [] if all(_is_back(line, back) for line in lines.values()) else _kept_lines(lines, back)
 
 
 def _kept_lines(lines: dict[int, PurchaseLine], back: dict[int, Back]) -> list[JudgedLine]:

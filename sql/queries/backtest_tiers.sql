@@ -1,3 +1,3 @@
--- Tiers that the members of a range brought along. $1 shard, $2 first, $3 last account.
-select t.account, t.posting, t.tier, t.valid_until from tier_change t
-where t.shard = $1::smallint and t.account between $2::bigint and $3::bigint and t.reason = 'import'
+-- Changes of tier of a range of accounts. $1 shard, $2 first, $3 last account.
+select t.account, t.posting, t.at, t.tier, t.previous, t.reason, t.valid_until from tier_change t
+where t.shard = $1::smallint and t.account between $2::bigint and $3::bigint

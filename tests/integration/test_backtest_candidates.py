@@ -25,6 +25,7 @@ from tests.builders import (
     purchase,
     redeem,
 )
+from tests.integration.reports import assert_same
 from tests.rewards import LAMP, Shop
 from tests.vault import VAULT
 
@@ -42,6 +43,7 @@ async def tried(ledger: Ledger, source: str, **options: object) -> Report:
     """Everything that was posted, under a candidate; what was in force must come to the ledger."""
     found = await backtest(ledger.url, source, vault=VAULT, processes=1, **options)  # type: ignore[arg-type]
     assert found.reproduced.different == 0, found.reproduced.examples
+    assert_same(found, await backtest(ledger.url, source, vault=VAULT, processes=1, verify=True, **options))  # type: ignore[arg-type]
     return found
 
 

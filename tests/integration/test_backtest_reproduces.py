@@ -21,6 +21,7 @@ from loyalty.types import Request
 from tests.builders import open_ledger
 from tests.integration.everything import copy_of, everything
 from tests.integration.history import PROGRAMS, live
+from tests.integration.reports import assert_same
 from tests.vault import VAULT
 
 TABLES: dict[str, Any] = {"entry": EntryRow, "lot": LotRow, "lot_use": UseRow, "tier_change": TierRow}
@@ -81,6 +82,15 @@ async def assert_reproduced(url: str) -> None:
         await connection.close()
 
 
+async def assert_read_as_decided(url: str, candidate: str) -> None:
+    """What was in force is the same beside a candidate, read from the ledger or decided again."""
+    read, decided = [
+        await backtest(url, candidate, vault=VAULT, processes=1, verify=verify) for verify in (False, True)
+    ]
+    assert 0 < read.reproduced.accounts < decided.reproduced.accounts
+    assert_same(read, decided)
+
+
 def _play(replays: dict[int, Replay], side: Side, family: Family, events: Any, rows: Rows) -> None:
     replay = replays.setdefault(family.owner, Replay(side, family, rows)) if events else None
     for event in events:
@@ -110,6 +120,7 @@ async def test_a_ledger_in_which_everything_happened_is_reproduced(postgres_url:
         assert report.reproduced.accounts == 8  # one member never came
         assert report.now.total == report.candidate.total
         assert report.winners == report.losers == 0
+        await assert_read_as_decided(url, PROGRAMS[1])
 
 
 @pytest.mark.parametrize("seed", range(1, 5))
@@ -132,6 +143,7 @@ async def test_a_random_history_under_three_programs_is_reproduced(database_url:
         await assert_reproduced(database_url)
         report = await backtest(database_url, None, vault=VAULT, processes=1)
         assert report.reproduced.different == 0, report.reproduced.examples
+        await assert_read_as_decided(database_url, PROGRAMS[1])
         sums = await ledger.fetch("select counter::text, sum(points)::bigint from entry group by 1")
         issued = dict(tuple(row) for row in sums)["issued"]
         assert report.now.total.issued - report.now.total.clawed_back == issued

@@ -9,7 +9,7 @@ from loyalty.backtest.charts import Series, bars, lines, rows, sides
 from loyalty.backtest.history import Event, Merging, weave
 from loyalty.backtest.html import Axis
 from loyalty.backtest.part import Part, size_class
-from loyalty.backtest.report import bounds
+from loyalty.backtest.reporting import bounds
 from loyalty.engine.facts import MergeFacts, to_text
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
