@@ -68,6 +68,12 @@ PAIR = (
     '[[rules]]\nid = "x2"\nkind = "multiplier"\nfactor = 1.5\nwhere = { not_category = ["home"] }\n',
 )
 WELCOME = '[[rules]]\nid = "welcome"\nkind = "flat"\npoints = 30\nwhen = { first_purchase = true }\n'
+SCARCE = """[[rules]]
+id = "scarceb"
+kind = "units"
+points = 2.5
+limit = { budget_points = 333 }
+"""
 RATES = ((100, 100), (10, 1), (3, 100), (1, 5), (50, 33), (100, 100))
 
 
@@ -170,12 +176,14 @@ class Family:
             )
         for n in range(rng.randrange(6)):
             rules.append(self._rule(n))
-        if rng.random() < 0.15:
+        if rng.random() < 0.25:
             rules += UNSTABLE
         if rng.random() < 0.25:
             rules += PAIR
         if rng.random() < 0.3:
             rules.append(WELCOME)
+        if self.budgets and rng.random() < 0.3:
+            rules.append(SCARCE)
         if rng.random() < 0.6:
             rules += [self._event(n) for n in range(rng.randrange(1, 4))]
         if rng.random() < 0.3:
@@ -251,7 +259,7 @@ class Family:
             ("m", "per_member", (1, 3)),
             ("d", "per_member_day", (1, 2)),
             ("p", "per_member_points", (40, 200)),
-            ("b", "budget_points", (100, 1000, 5000)),
+            ("b", "budget_points", (30, 100, 1000, 5000)),
         ):
             if rng.random() < 0.3 and (self.budgets or letter != "b"):
                 terms.append(f"{name} = {rng.choice(values)}")

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from loyalty.types import Adjustment, Capture, Return, Reversal
+from loyalty.types import Adjustment, Capture, PurchaseLine, Return, ReturnLine, Reversal
 
 from .draw_requests import RECENT, Requests
+from .programs import SKUS
 from .steps import Erase, Look, Merge, Past, Step, Submit
 
 Story = Callable[[Requests], Iterator[Step]]
@@ -67,4 +68,18 @@ def a_hold_lapses(world: Requests) -> Iterator[Step]:
     yield Look(world.now, member)
 
 
-STORIES: tuple[Story, ...] = (debt_meets_points, nobody_gets_it_back, a_hold_lapses)
+def a_bonus_is_lost(world: Requests) -> Iterator[Step]:
+    """A basket just above a threshold, of which a little comes back, by amount and then by line."""
+    rng = world.rng
+    bought = world.purchase(rng.choice(world.living()))
+    most = PurchaseLine(sku=rng.choice(SKUS), amount=rng.randrange(3_500, 5_000))
+    rest = PurchaseLine(sku=rng.choice(SKUS), amount=rng.randrange(1_500, 4_000))
+    bought = replace(bought, lines=(most, rest), redemption=None)
+    world.purchases[-1] = bought
+    yield Submit(world.now, (bought,), False)
+    for line in (ReturnLine(2, None, rest.amount // 2), ReturnLine(2), ReturnLine(1, None, 1)):
+        back = Return(world.id("t"), bought.purchase_id, max(bought.occurred_at, world.now), (line,))
+        yield Submit(world.now, (back,), False)
+
+
+STORIES: tuple[Story, ...] = (debt_meets_points, nobody_gets_it_back, a_hold_lapses, a_bonus_is_lost)

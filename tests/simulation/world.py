@@ -22,7 +22,7 @@ from .steps import (
 from .stories import STORIES
 
 KINDS = ("story", "program", "status", "birthday", "due", "past", "owed", "merge", "erase", "look")
-WEIGHTS = (4, 4, 2, 2, 5, 8, 1, 2, 1, 7)
+WEIGHTS = (5, 4, 2, 2, 5, 8, 1, 2, 1, 7)
 
 
 class World(Requests):
