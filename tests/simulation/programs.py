@@ -180,7 +180,7 @@ class Family:
             rules += UNSTABLE
         if rng.random() < 0.25:
             rules += PAIR
-        if rng.random() < 0.3:
+        if rng.random() < 0.4:
             rules.append(WELCOME)
         if self.budgets and rng.random() < 0.3:
             rules.append(SCARCE)

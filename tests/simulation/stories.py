@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from msgspec.structs import replace
 
-from loyalty.types import Adjustment, Capture, PurchaseLine, Return, ReturnLine, Reversal
+from loyalty.types import Adjustment, Capture, PurchaseLine, Release, Return, ReturnLine, Reversal
 
 from .draw_requests import RECENT, Requests
 from .programs import SKUS
@@ -15,21 +15,39 @@ Story = Callable[[Requests], Iterator[Step]]
 
 
 def debt_meets_points(world: Requests) -> Iterator[Step]:
-    """Somebody spends all and brings goods back, and is merged with somebody who has points."""
+    """Somebody holds some, spends the rest and brings goods back; then the hold is released, or somebody who has points
+    is merged in."""
     model, rng = world.model, world.rng
     bought = [one for one in model.bought.values() if one.kept and not one.account.erased] if model else []
     if model is None or not bought:
         return
     one = rng.choice(bought[-RECENT:])
-    debtor, available = one.account, one.account.available(world.now)
-    name = debtor.member_id
-    if available:
+    debtor, name = one.account, one.account.member_id
+    hold = replace(world.redemption(name, hold=True), member=name, basket_amount=None)
+    if rng.random() < 0.5:
+        yield Submit(world.now, (hold,), False)
+    if available := debtor.available(world.now):
         yield Submit(world.now, (Adjustment(world.id("a"), name, -available, "spent elsewhere"),), False)
     yield Submit(world.now, (Return(world.id("t"), one.request.purchase_id, world.now),), False)
+    if any(held.redemption_id == hold.redemption_id for held in debtor.holds):
+        yield Submit(world.now, (Release(hold.redemption_id),), False)
     rich = [other for other in world.living() if other != name and model.members[other].available(world.now)]
     if rich and len(world.living()) > world.planned_members // 4:
         pair = (rng.choice(rich), name)
         yield Merge(world.now, *(pair if rng.random() < 0.7 else pair[::-1]))
+
+
+def a_newcomer_takes_over(world: Requests) -> Iterator[Step]:
+    """Somebody who never bought anything gets the account of somebody who did, and buys."""
+    model, rng = world.model, world.rng
+    living = world.living() if model else []
+    new = [one for one in living if model and not model.members[one].purchases]
+    old = [one for one in living if one not in new]
+    if not new or not old or len(living) <= world.planned_members // 4:
+        return
+    member = rng.choice(new)
+    yield Merge(world.now, rng.choice(old), member)
+    yield Submit(world.now, (world.purchase(member), world.purchase(member)), rng.random() < 0.5)
 
 
 def nobody_gets_it_back(world: Requests) -> Iterator[Step]:
@@ -82,4 +100,10 @@ def a_bonus_is_lost(world: Requests) -> Iterator[Step]:
         yield Submit(world.now, (back,), False)
 
 
-STORIES: tuple[Story, ...] = (debt_meets_points, nobody_gets_it_back, a_hold_lapses, a_bonus_is_lost)
+STORIES: tuple[Story, ...] = (
+    debt_meets_points,
+    a_newcomer_takes_over,
+    nobody_gets_it_back,
+    a_hold_lapses,
+    a_bonus_is_lost,
+)

@@ -22,7 +22,7 @@ from .steps import (
 from .stories import STORIES
 
 KINDS = ("story", "program", "status", "birthday", "due", "past", "owed", "merge", "erase", "look")
-WEIGHTS = (5, 4, 2, 2, 5, 8, 1, 2, 1, 7)
+WEIGHTS = (7, 4, 2, 2, 5, 8, 1, 2, 1, 7)
 
 
 class World(Requests):
@@ -82,7 +82,7 @@ class World(Requests):
         dice, rng = self.rng.random(), self.rng
         if dice < 0.2:
             return
-        if dice < 0.25 and (due := self.next_due()) is not None:
+        if dice < 0.28 and (due := self.next_due()) is not None:
             self.now = due
             return
         if dice < 0.6:
