@@ -47,7 +47,7 @@ async def report_liability(request: Call) -> Reply:
 async def report_tier_warnings(request: Call) -> Reply:
     """Report the members whose tier would fall soon if they bought nothing more, and what they need to keep it.
 
-    Soonest first. A page may hold fewer than asked for, even none: go on while there is a `next_cursor`.
+    Soonest first.
     """
     asked = read_query(request, Within)
     return reply(await context(request).engine.tier_warnings(asked.within_days, asked.cursor, asked.limit))

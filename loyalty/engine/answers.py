@@ -396,7 +396,7 @@ class TierWarning(Struct, frozen=True):
 
 class TierWarnings(Struct, frozen=True):
     """Members whose verdict is due up to `through` and would lower their tier, soonest first. `next_cursor` is null on
-    the last page; a page may hold fewer than were asked for, even none."""
+    the last page."""
 
     as_of: datetime
     through: datetime

@@ -22,8 +22,6 @@ from loyalty.tiers.window import window_start
 
 CHUNK = 500
 """Accounts that are read together."""
-MOST_LOOKED_AT = 2_000
-"""Accounts that one page of warnings looks at."""
 REACHED = ("active", "blocked")
 """Accounts with a member behind them."""
 
@@ -94,10 +92,11 @@ def standing_of_row(row: Record) -> Standing:
 async def tier_warnings(engine: Access, within_days: int, cursor: str | None, limit: int) -> TierWarnings:
     """A page of the members whose tier would fall within so many days if nothing more were bought, soonest first.
 
-    What is due already counts as decided. Raises InvalidRequest for a cursor that is not ours.
+    A page is full unless it is the last. What is due already counts as decided. Raises InvalidRequest for a cursor that is not ours.
     """
     shard, after = _read_cursor(cursor)
     warnings: list[TierWarning] = []
+    last = ""
     async with (
         engine.pool.acquire() as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
@@ -105,7 +104,6 @@ async def tier_warnings(engine: Access, within_days: int, cursor: str | None, li
         now = await store.ledger_now(connection)
         programs = engine.programs_known = await load_programs(connection, engine.programs_known)
         through = now + timedelta(days=within_days)
-        looked_at = 0
         while shard < engine.shards:
             rows = await connection.fetch(query("verdict_accounts"), shard, through, *after, CHUNK)
             ends = {row["account"]: row["tier_valid_until"] for row in rows}
@@ -113,11 +111,12 @@ async def tier_warnings(engine: Access, within_days: int, cursor: str | None, li
             for row in rows:
                 after = row["tier_verdict_at"], row["account"]
                 found = _warning(programs, row, windows[row["account"]], now, through)
-                if found is not None:
-                    warnings.append(found)
-                looked_at += 1
-                if len(warnings) == limit or looked_at == MOST_LOOKED_AT:
-                    return TierWarnings(now, through, warnings, _cursor(shard, after))
+                if found is None:
+                    continue
+                if len(warnings) == limit:
+                    return TierWarnings(now, through, warnings, last)
+                warnings.append(found)
+                last = _cursor(shard, after)
             if len(rows) < CHUNK:
                 shard, after = shard + 1, (BEGINNING, 0)
     return TierWarnings(now, through, warnings, None)

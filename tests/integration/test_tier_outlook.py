@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from loyalty.engine import outlook
 from loyalty.errors import InvalidRequest
 from tests.builders import BASE, START, Ledger, adjust, day, event, open_ledger, program, purchase
 from tests.integration.history import PROGRAMS, live
@@ -26,11 +27,12 @@ async def all_warnings(ledger: Ledger, days: int, limit: int = 50) -> list[Any]:
     cursor = None
     while True:
         page = await ledger.engine.tier_warnings(days, cursor, limit)
-        assert len(page.warnings) <= limit
         found += page.warnings
         cursor = page.next_cursor
         if cursor is None:
+            assert len(page.warnings) <= limit
             return found
+        assert len(page.warnings) == limit
 
 
 async def test_the_tier_tells_what_comes_and_what_would_keep_it(database_url: str) -> None:
@@ -145,6 +147,29 @@ async def test_warnings_are_of_members_that_can_be_reached(database_url: str) ->
         assert await all_warnings(ledger, 5) == []
         with pytest.raises(InvalidRequest):
             await ledger.engine.tier_warnings(30, "nonsense")
+
+
+async def test_a_page_of_warnings_is_full_or_the_last(database_url: str) -> None:
+    """However many members there are between those who would fall that keep their tiers."""
+    members = [f"m{at}" for at in range(9)]
+    async with open_ledger(database_url, program(tiers=BOTH), *members) as ledger:
+        bought = [purchase(600000, day(2026, 3, 1, at), member) for at, member in enumerate(members)]
+        await ledger.all(*bought)
+        await ledger.move_clock(day(2026, 6, 1))
+        keep = [
+            purchase(600000, day(2026, 5, 30, 12), member)
+            for member in members
+            if member not in ("m2", "m5", "m8")
+        ]
+        await ledger.all(*keep)
+        await ledger.move_clock(day(2027, 2, 20))
+        for chunk in (1, 2, 500):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(outlook, "CHUNK", chunk)
+                warned = await all_warnings(ledger, 30, 1)
+                assert [one.member_id for one in warned] == ["m2", "m5", "m8"]
+                page = await ledger.engine.tier_warnings(30, None, 3)
+                assert (len(page.warnings), page.next_cursor) == (3, None)
 
 
 async def test_the_index_leads_to_verdicts(database_url: str) -> None:
