@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from loyalty.api.accounts import AsOf, read_as_of
 from loyalty.api.auth import OPS
@@ -10,7 +10,10 @@ from loyalty.api.contract import call
 from loyalty.api.reading import Call, PageLimit, context, read_query
 from loyalty.api.reply import Reply, reply
 from loyalty.engine.answers import Liability, TierWarnings
+from loyalty.engine.reward_figures import reward_report
 from loyalty.errors import FutureTime
+from loyalty.rewards.answers import RewardReport
+from loyalty.types import Instant
 
 
 class Within(Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,6 +22,15 @@ class Within(Struct, frozen=True, forbid_unknown_fields=True):
     within_days: Annotated[int, Meta(ge=1, le=366)] = 30
     cursor: str | None = None
     limit: PageLimit = 50
+
+
+class Claimed(Struct, frozen=True, forbid_unknown_fields=True):
+    """Claims made from `from` up to `until`, and without it; left out: no bound."""
+
+    from_: Annotated[Instant, Meta(description="Claims made from then on.")] | None = field(
+        name="from", default=None
+    )
+    until: Annotated[Instant, Meta(description="Claims made before then.")] | None = None
 
 
 @call(
@@ -53,4 +65,18 @@ async def report_tier_warnings(request: Call) -> Reply:
     return reply(await context(request).engine.tier_warnings(asked.within_days, asked.cursor, asked.limit))
 
 
-HANDLERS = (report_liability, report_tier_warnings)
+@call(
+    "GET",
+    "/v1/reports/rewards",
+    roles=OPS,
+    tag="Reports",
+    query=Claimed,
+    answers={200: RewardReport},
+)
+async def report_rewards(request: Call) -> Reply:
+    """Report how often each reward was claimed, what became of the vouchers, and the points that were paid."""
+    asked = read_query(request, Claimed)
+    return reply(await reward_report(context(request).engine, asked.from_, asked.until))
+
+
+HANDLERS = (report_liability, report_rewards, report_tier_warnings)

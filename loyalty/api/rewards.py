@@ -11,7 +11,6 @@ from loyalty.api.reading import Call, context, id_in_path, in_path, read_json, r
 from loyalty.api.reply import Reply, created, ended, recorded, reply
 from loyalty.engine import catalogue
 from loyalty.engine.answers import CancellationAnswer, ClaimAnswer
-from loyalty.engine.catalogue import Reward, Rewards, StockMove
 from loyalty.engine.validate import validate
 from loyalty.errors import (
     FieldError,
@@ -27,6 +26,7 @@ from loyalty.errors import (
     UnknownReward,
     VoucherUsed,
 )
+from loyalty.rewards.answers import Reward, Rewards, StockMove
 from loyalty.rewards.model import RewardTerms
 from loyalty.types import MAX_AMOUNT, Cancellation, Claim, LongText, MemberRef, RequestId, RewardId
 

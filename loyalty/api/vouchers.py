@@ -8,7 +8,6 @@ from loyalty.api.contract import call
 from loyalty.api.reading import Call, context, in_path, read_json
 from loyalty.api.reply import Reply, recorded, reply
 from loyalty.engine import vouchers
-from loyalty.engine.vouchers import VoucherRecord, Vouchers, VoucherUse
 from loyalty.errors import (
     IdConflict,
     UnknownMember,
@@ -17,6 +16,7 @@ from loyalty.errors import (
     VoucherExpired,
     VoucherUsed,
 )
+from loyalty.rewards.answers import VoucherRecord, Vouchers, VoucherUse
 from loyalty.types import RequestId
 
 

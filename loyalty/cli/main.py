@@ -13,6 +13,7 @@ _COMMANDS = {
     "acts": ("loyalty.cli.acts:acts", "Show what was done by hand, and by whom."),
     "privacy": ("loyalty.cli.privacy:privacy", "Look after the encryption of personal data."),
     "program": ("loyalty.cli.program:program", "Check, apply and show the rule set."),
+    "rewards": ("loyalty.cli.rewards:rewards", "Look after what members can have for points, and its stock."),
     "import": ("loyalty.cli.import_file:import_file", "Take in purchases, returns or members from a file."),
     "expire": ("loyalty.cli.expire:expire", "Post the points that are due to expire."),
     "review-tiers": ("loyalty.cli.review_tiers:review_tiers", "Renew or lower the tiers that are due."),

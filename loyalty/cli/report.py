@@ -1,4 +1,4 @@
-"""`loyalty report`: liability, and tier warnings."""
+"""`loyalty report`: liability, rewards, and tier warnings."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loyalty.cli.session import DONE, FAILED, run, tell
+from loyalty.cli.tables import console, table
 from loyalty.cli.times import instant
 from loyalty.currency import shown
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from loyalty.calendar import Calendar
     from loyalty.engine.answers import Liability, LiabilityPart, ProjectedTier, TierWarning
+    from loyalty.rewards.answers import RewardReport
 
 
 @click.group()
@@ -48,6 +50,34 @@ def liability(as_of: datetime | None, known_at: datetime | None, as_json: bool) 
             return DONE
         tell("The sums do not agree: run `loyalty audit`, which names the rows.")
         return FAILED
+
+    run(work)
+
+
+@report.command()
+@click.option("--from", "from_at", type=instant, metavar="TIME", help="Claims made from then on.")
+@click.option("--until", type=instant, metavar="TIME", help="Claims made before then.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON, amounts in minor units.")
+def rewards(from_at: datetime | None, until: datetime | None, as_json: bool) -> None:
+    """How often each reward was claimed, what became of the vouchers, and the points that were paid."""
+
+    async def work(url: str) -> int:
+        from loyalty.engine.engine import Engine
+        from loyalty.engine.reward_figures import reward_report
+
+        engine = await Engine.open(url, pool_size=1)
+        try:
+            found = await reward_report(engine, from_at, until)
+            currency = engine.programs_known.at(found.as_of).program.currency
+        finally:
+            await engine.close()
+        if as_json:
+            import msgspec
+
+            click.echo(msgspec.json.encode(found).decode())
+        else:
+            _print_rewards(found, currency)
+        return DONE
 
     run(work)
 
@@ -92,23 +122,31 @@ def _lines(warnings: "list[TierWarning]") -> None:
 
 
 def _print_warnings(warnings: "list[TierWarning]", days: int, currency: str, calendar: "Calendar") -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    console.print(f"[bold]{len(warnings):,} members[/bold] would fall within {days} days\n")
+    out = console()
+    members = f"{len(warnings):,} member{'' if len(warnings) == 1 else 's'}"
+    out.print(f"[bold]{members}[/bold] would fall within {days} day{'' if days == 1 else 's'}\n")
     if not warnings:
         return
-    table = _table("member", "tier", "falls to", "on", "needs to keep it")
+    rows = table("member", "tier", "falls to", "on", "needs to keep it")
     for warning in warnings:
         coming = warning.projected
-        table.add_row(
+        rows.add_row(
             warning.member_id,
             warning.tier,
             coming.tier,
             f"{calendar.day(coming.at)}",
             _needs(coming, currency),
         )
-    console.print(table)
+    out.print(rows)
+
+
+def _print_rewards(found: "RewardReport", currency: str) -> None:
+    rows = table("reward", "claims", "open", "used", "cancelled", "expired", "points", "cash given", width=8)
+    for one in found.rewards:
+        counts = (one.claims, one.open, one.used, one.cancelled, one.expired, one.points)
+        cash = shown(one.amount, currency) if one.kind == "cash" else ""
+        rows.add_row(one.reward_id, *(f"{count:,}" for count in counts), cash)
+    console().print(rows)
 
 
 def _needs(coming: "ProjectedTier", currency: str) -> str:
@@ -121,16 +159,14 @@ def _needs(coming: "ProjectedTier", currency: str) -> str:
 
 
 def _print(found: "Liability") -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    console.print(
+    out = console()
+    out.print(
         f"[bold]Liability as of {found.as_of:%Y-%m-%d %H:%M:%S} UTC[/bold], {found.members:,} members\n"
     )
-    console.print(_parts("tier", [(part.tier or "", part) for part in found.by_tier], found.currency))
+    out.print(_parts("tier", [(part.tier or "", part) for part in found.by_tier], found.currency))
     months = [(part.month or "never", part) for part in found.by_expiry]
-    console.print(_parts("expires in", months, found.currency))
-    sums = _table("", "points")
+    out.print(_parts("expires in", months, found.currency))
+    sums = table("", "points")
     for name, points in (
         ("issued", found.issued),
         ("+ adjusted", found.adjusted),
@@ -142,27 +178,16 @@ def _print(found: "Liability") -> None:
         ("of these held", found.held),
     ):
         sums.add_row(name, f"{points:,}")
-    console.print(sums)
+    out.print(sums)
     proof = "[green]✔ the sums agree[/green]" if found.proven else "[red]✘ the sums do not agree[/red]"
-    console.print(
+    out.print(
         f"[bold]{found.outstanding:,}[/bold] points outstanding, worth "
         f"[bold]{shown(found.amount, found.currency)}[/bold]   {proof}"
     )
 
 
 def _parts(name: str, parts: "list[tuple[str, LiabilityPart]]", currency: str) -> "Table":
-    table = _table(name, "points", "worth")
+    made = table(name, "points", "worth")
     for label, part in parts:
-        table.add_row(label, f"{part.points:,}", shown(part.amount, currency))
-    return table
-
-
-def _table(first: str, *others: str) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first, min_width=18)
-    for other in others:
-        table.add_column(other, justify="right", min_width=14)
-    return table
+        made.add_row(label, f"{part.points:,}", shown(part.amount, currency))
+    return made

@@ -7,6 +7,7 @@ import click
 
 from loyalty.cli.running import show_counts, show_job
 from loyalty.cli.session import run
+from loyalty.cli.tables import console, table
 from loyalty.cli.times import instant
 
 if TYPE_CHECKING:
@@ -29,21 +30,13 @@ def _show(engine: "Engine", counts: dict[str, int]) -> None:
     moves = {tuple(name.split(">")): value for name, value in counts.items() if ">" in name}
     if not moves:
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     program = engine.programs_known.numbered(engine.programs_known.newest).program
     tiers = [tier.id for tier in program.tiers]
-    table = Table(
-        "", title="Members: tier before down, tier after across", box=box.SIMPLE_HEAD, pad_edge=False
-    )
-    for tier in tiers:
-        table.add_column(tier, justify="right")
+    rows = table("", *tiers, width=8, title="Members: tier before down, tier after across")
     for place, was in enumerate(tiers):
         row = [moves.get((was, now), 0) for now in tiers]
         if any(row):
             styles = ["" if now == place else "red" if now < place else "green" for now in range(len(tiers))]
             cells = zip(row, styles, strict=True)
-            table.add_row(was, *(f"[{style or 'none'}]{n:,}[/]" if n else "." for n, style in cells))
-    Console(highlight=False).print(table)
+            rows.add_row(was, *(f"[{style or 'none'}]{n:,}[/]" if n else "." for n, style in cells))
+    console().print(rows)

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from loyalty.cli.session import DONE, settings_or_exit, told
+from loyalty.cli.session import DONE, note_a_new_ledger, settings_or_exit, told
 from loyalty.settings import VARIABLES
 
 
@@ -29,6 +29,8 @@ def serve() -> None:
     from loyalty.api.serve import serve as start
 
     def work() -> int:
+        if settings.database_url is None:
+            note_a_new_ledger()
         start(settings)
         return DONE
 

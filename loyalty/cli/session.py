@@ -81,8 +81,15 @@ async def database(settings: Settings) -> AsyncIterator[str]:
     if settings.database_url is not None:
         yield settings.database_url
         return
+    note_a_new_ledger()
     async with embedded_postgres() as url:
         yield url
+
+
+def note_a_new_ledger() -> None:
+    """Say so where the folder has no ledger yet: it may be the wrong folder."""
+    if not (DEFAULT_FOLDER / "postgres").exists():
+        tell(f"There is no ledger in {DEFAULT_FOLDER.absolute()}: making a new one.")
 
 
 def vault() -> Vault:

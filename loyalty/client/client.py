@@ -14,6 +14,8 @@ from loyalty.client.upload import Item, Kind, Uploaded, encode_item, name_of, re
 from loyalty.engine.answers import (
     AdjustmentAnswer,
     Balance,
+    CancellationAnswer,
+    ClaimAnswer,
     EntryAnswer,
     EntryPage,
     EventReceipt,
@@ -27,8 +29,10 @@ from loyalty.engine.answers import (
 )
 from loyalty.errors import LoyaltyError
 from loyalty.members.answers import MemberAnswer, TokenAnswer
+from loyalty.rewards.answers import Reward, Rewards, VoucherRecord, Vouchers, VoucherUse
 from loyalty.types import (
     Adjustment,
+    Claim,
     Engagement,
     Enrolment,
     MemberChange,
@@ -172,6 +176,32 @@ class Client:
         """Record what a member did beside buying: a survey, a review, a check-in."""
         path = f"/v1/members/{_part(event.member)}/events"
         return self._post(path, _without_member(event), EventReceipt)
+
+    def rewards(self, member: str) -> list[Reward]:
+        """What a member may claim today, and whether the points are there."""
+        return self._get(f"/v1/members/{_part(member)}/rewards", Rewards).rewards
+
+    def claim(self, claim: Claim) -> ClaimAnswer:
+        """Take a reward for points; its voucher can be used once."""
+        body = {"claim_id": claim.claim_id, "member": claim.member}
+        return self._post(f"/v1/rewards/{_part(claim.reward_id)}/claims", body, ClaimAnswer)
+
+    def cancel_claim(self, claim_id: str) -> CancellationAnswer:
+        """Take a claim back whose voucher was not used: its points return."""
+        return self._post(f"/v1/claims/{_part(claim_id)}/cancel", {}, CancellationAnswer)
+
+    def vouchers(self, member: str) -> list[VoucherRecord]:
+        """All vouchers of a member, newest first."""
+        return self._get(f"/v1/members/{_part(member)}/vouchers", Vouchers).vouchers
+
+    def voucher(self, code: str) -> VoucherRecord:
+        """What a voucher is for, whose it is, and whether it can be used."""
+        return self._get(f"/v1/vouchers/{_part(code)}", VoucherRecord)
+
+    def use_voucher(self, code: str, use_id: str, purchase_id: str | None = None) -> VoucherUse:
+        """Use a voucher, once: hand over what it is for when this returns."""
+        body = {"use_id": use_id, "purchase_id": purchase_id}
+        return self._post(f"/v1/vouchers/{_part(code)}/use", body, VoucherUse)
 
     def member_token(self, member: str, *, seconds: int = 900) -> TokenAnswer:
         """A token that reads this member's own data for so long (60 to 3600 s), for the member's page."""

@@ -1,11 +1,12 @@
 """The catalogue of rewards and its stock, kept by ops. What members take of it: claims.py."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import asyncpg
 import msgspec
 from asyncpg import Connection
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
 from loyalty import acts
 from loyalty.engine.access import Access
@@ -15,40 +16,10 @@ from loyalty.errors import FieldError, IdConflict, InvalidRequest, OutOfStock, U
 from loyalty.ledger import store as ledger
 from loyalty.members.text import check_text
 from loyalty.rewards import store
+from loyalty.rewards.answers import Reward, Rewards, StockMove
 from loyalty.rewards.model import Offer, RewardTerms, terms_errors
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
-
-
-class Reward(Struct, frozen=True):
-    """A reward in its newest version. `stock`: units left, null without end; `open`: it can be claimed today.
-
-    `affordable`, where a member is asked about: the member has the points now.
-    """
-
-    reward_id: str
-    version: int
-    terms: RewardTerms
-    stock: int | None
-    open: bool
-    affordable: bool | UnsetType = UNSET
-
-
-class Rewards(Struct, frozen=True):
-    """The catalogue; of a member, what may be claimed today."""
-
-    rewards: list[Reward]
-
-
-class StockMove(Struct, frozen=True):
-    """Units that came into stock, or left it; `stock` is what there was afterwards."""
-
-    stock_id: str
-    reward_id: str
-    units: int
-    stock: int
-    reason: str | None
-    recorded_at: datetime
 
 
 async def put_reward(
@@ -58,28 +29,52 @@ async def put_reward(
 
     Raises InvalidRequest with everything that is wrong with the terms.
     """
+    ((made, before),) = await put_rewards(engine, {reward_id: terms}, author)
+    return made, before is None
+
+
+async def put_rewards(
+    engine: Access, wanted: Mapping[str, RewardTerms], author: str | None
+) -> list[tuple[Reward, int | None]]:
+    """Makes rewards, or new versions of them, all or none. Returns each, and which version it had before.
+
+    Raises InvalidRequest with everything that is wrong with the terms of the first that cannot be.
+    """
     programs = await engine.programs()
     async with engine.pool.acquire() as connection, connection.transaction():
         await connection.execute("select pg_advisory_xact_lock(hashtext('loyalty.reward_version'))")
         now = await ledger.ledger_now(connection)
         version = programs.at(now)
-        errors = terms_errors(terms, {tier.id for tier in version.program.tiers})
-        if errors:
-            raise InvalidRequest(f"{errors[0].path}: {errors[0].message}", errors=errors)
-        before = (await store.offers(connection, [reward_id])).get(reward_id)
-        if before is None or before.terms != terms:
-            offer = Offer(
-                reward_id, before.version + 1 if before else 1, terms, before.stock if before else 0
-            )
-            await connection.execute(
-                "insert into reward_version (reward_id, version, terms, author, recorded_at)"
-                " values ($1, $2, $3, $4, $5)",
-                reward_id, offer.version, _encode(terms).decode(), author, now,
-            )  # fmt: skip
-            await acts.note(connection, "reward.put", reward_id, version=offer.version)
-        else:
+        tiers, today = {tier.id for tier in version.program.tiers}, version.calendar.day(now)
+        known = await store.offers(connection, list(wanted))
+        put = []
+        for reward_id, terms in wanted.items():
+            errors = terms_errors(terms, tiers)
+            if errors:
+                raise InvalidRequest(f"{reward_id}: {errors[0].path}: {errors[0].message}", errors=errors)
+            before = known.get(reward_id)
             offer = before
-    return _reward(offer, offer.is_open(version.calendar.day(now))), before is None
+            if offer is None or offer.terms != terms:
+                offer = await _new_version(connection, reward_id, terms, before, author, now)
+            put.append((_reward(offer, offer.is_open(today)), before.version if before else None))
+        return put
+
+
+async def _new_version(
+    connection: Connection,
+    reward_id: str,
+    terms: RewardTerms,
+    before: Offer | None,
+    author: str | None,
+    now: datetime,
+) -> Offer:
+    number, stock = (before.version + 1, before.stock) if before else (1, 0)
+    await connection.execute(
+        "insert into reward_version (reward_id, version, terms, author, recorded_at) values ($1, $2, $3, $4, $5)",
+        reward_id, number, _encode(terms).decode(), author, now,
+    )  # fmt: skip
+    await acts.note(connection, "reward.put", reward_id, version=number)
+    return Offer(reward_id, number, terms, stock)
 
 
 async def rewards(engine: Access) -> Rewards:

@@ -10,10 +10,10 @@ from loyalty.engine import reads, vouchers
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Balance, EntryAnswer, RedemptionRecord, TierStanding
 from loyalty.engine.facts import engagement_facts, purchase_facts, return_facts, unlinked_return_facts
-from loyalty.engine.vouchers import VoucherRecord
 from loyalty.members import directory
 from loyalty.members.answers import MemberAnswer
 from loyalty.members.consents import Consents, read_consents
+from loyalty.rewards.answers import VoucherRecord
 from loyalty.types import Engagement, Purchase, Return, UnlinkedReturn
 
 PAGE = 200

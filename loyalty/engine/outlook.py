@@ -92,7 +92,8 @@ def standing_of_row(row: Record) -> Standing:
 async def tier_warnings(engine: Access, within_days: int, cursor: str | None, limit: int) -> TierWarnings:
     """A page of the members whose tier would fall within so many days if nothing more were bought, soonest first.
 
-    A page is full unless it is the last. What is due already counts as decided. Raises InvalidRequest for a cursor that is not ours.
+    A page is full unless it is the last. What is due already counts as decided. Raises InvalidRequest for a cursor that
+    is not ours.
     """
     shard, after = _read_cursor(cursor)
     warnings: list[TierWarning] = []

@@ -5,54 +5,15 @@ from typing import Literal
 
 import asyncpg
 from asyncpg import Connection
-from msgspec import Struct
 
 from loyalty.engine.access import Access
 from loyalty.engine.reads import where_is
 from loyalty.errors import IdConflict, UnknownVoucher, VoucherCancelled, VoucherExpired, VoucherUsed
 from loyalty.ledger import store as ledger
 from loyalty.rewards import store
+from loyalty.rewards.answers import VoucherRecord, Vouchers, VoucherUse
 from loyalty.rewards.codes import read_code
-from loyalty.rewards.model import RewardKind
 from loyalty.rewards.store import Voucher
-
-
-class VoucherRecord(Struct, frozen=True):
-    """A voucher as it stands: `open`, `used`, `cancelled` or `expired`."""
-
-    code: str
-    status: Literal["open", "used", "cancelled", "expired"]
-    claim_id: str
-    member_id: str
-    reward_id: str
-    name: str
-    kind: RewardKind
-    points: int
-    amount: int | None
-    claimed_at: datetime
-    valid_until: datetime | None
-    used_at: datetime | None
-    use_id: str | None
-    purchase_id: str | None
-
-
-class Vouchers(Struct, frozen=True):
-    """A member's vouchers, newest first."""
-
-    vouchers: list[VoucherRecord]
-
-
-class VoucherUse(Struct, frozen=True):
-    """A voucher was used: hand over what it is for."""
-
-    code: str
-    use_id: str
-    reward_id: str
-    name: str
-    kind: RewardKind
-    amount: int | None
-    purchase_id: str | None
-    used_at: datetime
 
 
 async def voucher(engine: Access, code: str) -> VoucherRecord:

@@ -62,6 +62,21 @@ class Voucher(NamedTuple):
     member_id: str
 
 
+class Tally(NamedTuple):
+    """How many claims of one version of a reward were made, and what became of them."""
+
+    reward_id: str
+    terms: RewardTerms
+    claims: int
+    used: int
+    cancelled: int
+    expired: int
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        return self.claims, self.used, self.cancelled, self.expired
+
+
 async def offers(connection: Connection, reward_ids: Sequence[str] | None = None) -> dict[str, Offer]:
     """Rewards in their newest versions, by id; None: all."""
     rows = await connection.fetch(query("rewards_newest"), reward_ids)
@@ -87,6 +102,14 @@ async def of_account(connection: Connection, shard: int, account: int) -> list[V
     rows = await connection.fetch(query("family_accounts"), shard, account)
     rows = await connection.fetch(query("vouchers"), None, None, [row["account"] for row in rows])
     return [_voucher(row) for row in rows]
+
+
+async def tallies(
+    connection: Connection, from_at: datetime | None, until: datetime | None, now: datetime
+) -> list[Tally]:
+    """What became by `now` of the claims made from `from_at` up to `until`; None: no bound."""
+    rows = await connection.fetch(query("reward_figures"), from_at, until, now)
+    return [Tally(row["reward_id"], _terms(row["terms"]), *tuple(row)[2:]) for row in rows]
 
 
 async def settle(connection: Connection, shard: int, settlement: Settlement) -> None:

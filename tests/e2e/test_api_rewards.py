@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.e2e.face import Face, code, face
+from tests.e2e.face import Face, code, face, hours_ago
 
 LAMP = {"name": "Desk lamp", "kind": "gift", "points": 300}
 
@@ -120,3 +120,45 @@ async def test_terms_are_put_once_and_mistakes_are_told(shop: Face) -> None:
         answer = await shop.put("/v1/rewards/lamp", json=wrong)
         assert code(answer, 400) == "invalid-request"
         assert answer.json()["errors"][0]["path"] == path
+
+
+async def test_the_report_says_what_became_of_each_claim(shop: Face) -> None:
+    ten_off = {"name": "Ten off", "kind": "cash", "points": 100, "amount": 1000, "unlimited": True}
+    assert (await shop.put("/v1/rewards/ten-off", json=ten_off)).status_code == 201
+    codes = []
+    for number in range(3):
+        body = {"claim_id": f"c-{number}", "member": "ada"}
+        codes.append((await shop.post("/v1/rewards/ten-off/claims", json=body)).json()["voucher"]["code"])
+    dearer = {**ten_off, "points": 200, "amount": 2500}
+    assert (await shop.put("/v1/rewards/ten-off", json=dearer)).status_code == 200
+    body = {"claim_id": "c-3", "member": "ada"}
+    codes.append((await shop.post("/v1/rewards/ten-off/claims", json=body)).json()["voucher"]["code"])
+    for code_ in (codes[0], codes[3]):
+        await shop.post(f"/v1/vouchers/{code_}/use", json={"use_id": f"u-{code_}"})
+    await shop.post("/v1/claims/c-1/cancel")
+    report = (await shop.get("/v1/reports/rewards")).json()
+    lamp, cash = report["rewards"]
+    nothing = {"claims": 0, "open": 0, "used": 0, "cancelled": 0, "expired": 0, "points": 0, "amount": 0}
+    assert lamp == {"reward_id": "lamp", "name": "Desk lamp", "kind": "gift", "stock": 1} | nothing
+    assert cash == {
+        "reward_id": "ten-off", "name": "Ten off", "kind": "cash", "stock": None,
+        "claims": 4, "open": 1, "used": 2, "cancelled": 1, "expired": 0, "points": 400, "amount": 3500,
+    }  # fmt: skip
+    assert cash["points"] == (await shop.get("/v1/reports/liability")).json()["redeemed"]
+    for bound, claims in (("from", 0), ("until", 4)):
+        asked = {bound: report["as_of"]}
+        found = (await shop.get("/v1/reports/rewards", params=asked)).json()
+        assert (found[bound], found["rewards"][1]["claims"]) == (report["as_of"], claims)
+    assert code(await shop.get("/v1/reports/rewards?from=2026-01-01"), 400) == "invalid-request"
+
+
+async def test_the_report_counts_vouchers_that_are_over(database_url: str) -> None:
+    async with face(database_url, sandbox=True) as shop:
+        await shop.member(member_id="ada")
+        await shop.buy("ada", "p-0", 100_000)
+        terms = {**LAMP, "unlimited": True, "valid_days": 1}
+        await shop.put("/v1/rewards/lamp", json=terms)
+        await shop.post("/v1/rewards/lamp/claims", json={"claim_id": "c-1", "member": "ada"})
+        await shop.put("/v1/sandbox/clock", json={"now": hours_ago(-72)})
+        (lamp,) = (await shop.get("/v1/reports/rewards")).json()["rewards"]
+        assert (lamp["claims"], lamp["open"], lamp["expired"], lamp["points"]) == (1, 0, 1, 300)

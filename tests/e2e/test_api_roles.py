@@ -64,6 +64,7 @@ TABLE = [
     ("GET", "/v1/jobs", OPS),
     ("GET", "/v1/jobs/j", OPS),
     ("GET", "/v1/reports/liability", OPS),
+    ("GET", "/v1/reports/rewards", OPS),
     ("GET", "/v1/reports/tier-warnings", OPS),
     ("GET", "/v1/keys", ADMIN),
     ("POST", "/v1/keys", ADMIN),

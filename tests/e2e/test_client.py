@@ -12,9 +12,18 @@ from urllib.parse import urlsplit
 import pytest
 
 from loyalty.client import Client, Unreachable
-from loyalty.errors import IdConflict, InsufficientPoints, InvalidRequest, Unauthenticated, UnknownMember
+from loyalty.errors import (
+    IdConflict,
+    InsufficientPoints,
+    InvalidRequest,
+    OutOfStock,
+    Unauthenticated,
+    UnknownMember,
+    VoucherCancelled,
+)
 from loyalty.types import (
     Adjustment,
+    Claim,
     Engagement,
     Enrolment,
     MemberChange,
@@ -39,6 +48,36 @@ async def on_a_till(database_url: str, act: Callable[[str], T]) -> T:
     """Run blocking code with the URL of a server."""
     async with face(database_url) as server:
         return await asyncio.to_thread(act, server.url)
+
+
+async def test_rewards_are_claimed_and_used(database_url: str) -> None:
+    def act(url: str) -> None:
+        client = Client(url, ADMIN_KEY)
+        client.enrol(Enrolment(member_id="li"))
+        client.purchase(bought("P1", 100_000))
+        terms = {"name": "Desk lamp", "kind": "gift", "points": 300, "unlimited": True}
+        client.call("PUT", "/v1/rewards/lamp", terms)
+        (lamp,) = client.rewards("li")
+        assert (lamp.reward_id, lamp.affordable) == ("lamp", True)
+        claimed, kept = (client.claim(Claim(claim_id, "lamp", "li")) for claim_id in ("C/1", "C/2"))
+        assert client.claim(Claim("C/1", "lamp", "li")) == claimed
+        used = client.use_voucher(claimed.voucher.code, "U/1", "P2")
+        assert client.use_voucher(claimed.voucher.code, "U/1", "P2") == used
+        assert client.voucher(claimed.voucher.code).status == "used"
+        assert client.cancel_claim("C/2").points == 300
+        assert {one.code: one.status for one in client.vouchers("li")} == {
+            claimed.voucher.code: "used",
+            kept.voucher.code: "cancelled",
+        }
+        with pytest.raises(VoucherCancelled):
+            client.use_voucher(kept.voucher.code, "U/2")
+        client.call("PUT", "/v1/rewards/lamp", {**terms, "unlimited": False})
+        with pytest.raises(OutOfStock):
+            client.claim(Claim("C/3", "lamp", "li"))
+        assert client.balance("li").available == 700
+        client.close()
+
+    await on_a_till(database_url, act)
 
 
 async def test_every_call(database_url: str) -> None:

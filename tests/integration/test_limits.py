@@ -1,8 +1,12 @@
 """Limits and budgets: charged in whole points, given back by returns, never taken by them."""
 
+import asyncio
 from datetime import timedelta
 
-from tests.builders import BASE, START, back, day, goods_back, open_ledger, program, purchase
+from loyalty.db.connect import connect_owner
+from loyalty.engine.engine import Engine
+from tests.builders import BASE, START, back, day, goods_back, open_ledger, program, purchase, told
+from tests.vault import VAULT
 
 
 def flat(id: str, points: int, limit: str = "", when: str = "", group: str = "") -> str:
@@ -116,3 +120,24 @@ async def test_a_budget_holds_within_one_upload(database_url: str) -> None:
     ) as ledger:
         outcomes = await ledger.all(*(purchase(100, member=member) for member in members))
         assert [outcome.points_earned for outcome in outcomes] == [30, 30, 10, 0, 0]
+
+
+async def test_a_hot_budget_stops_no_till_whose_purchase_does_not_draw_on_it(database_url: str) -> None:
+    rules = BASE + flat("gift", 30, "budget_points = 1000", when='channel = "online"')
+    async with open_ledger(database_url, program(rules=rules), "ada", "bob") as ledger:
+        await ledger.do(purchase(1000, channel="online"))
+        other = await Engine.open(database_url, VAULT, pool_size=2)
+        owner = await connect_owner(database_url)
+        try:
+            async with owner.transaction():
+                await owner.execute("select from budget for update")
+                waiting = asyncio.create_task(ledger.engine.submit(purchase(1000, channel="online")))
+                await asyncio.sleep(0.2)
+                async with asyncio.timeout(5):
+                    for _ in range(5):
+                        await other.submit(purchase(1000, member="bob"))
+                assert not waiting.done()
+            assert told(await waiting).points_earned == 40
+        finally:
+            await owner.close()
+            await other.close()

@@ -3,7 +3,7 @@
 The model knows no index, no scale and no plan: it asks every rule about every line.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any
@@ -49,11 +49,23 @@ selectors = st.builds(
     not_tag=some(TAGS),
     min_quantity=st.none() | st.none() | st.fractions(Fraction(1, 2), 3, max_denominator=4),
 )
+ZONE = ZoneInfo("Asia/Shanghai")
+EDGES = (time(0), time(2), time(18), time(22))
+JUST_BEFORE = (time(1, 59, 59, 999_999), time(17, 59, 59, 999_999), time(23, 59, 59, 999_999))
+DAYS = (date(2026, 11, 7), date(2026, 11, 8), date(2026, 11, 9))
+SPANS = ("day", "week", "month")
+
 whens = st.builds(
     When,
     channel=some(("pos", "online")),
+    store=some(("1", "2")),
     tier=some(("ordinary", "gold")),
-    weekday=st.none() | st.frozensets(st.integers(0, 6), min_size=1),
+    weekday=st.none() | st.none() | st.frozensets(st.integers(0, 6), min_size=1),
+    day_of_month=st.none() | st.none() | st.frozensets(st.integers(7, 9), min_size=1),
+    month_day=st.none() | st.none() | st.frozensets(st.sampled_from(((11, 7), (11, 8), (2, 29))), min_size=1),
+    time_from=st.none() | st.none() | st.sampled_from(EDGES),
+    time_until=st.none() | st.none() | st.sampled_from(EDGES),
+    birthday=st.none() | st.none() | st.sampled_from(SPANS),
     first_purchase=st.none() | st.booleans(),
     min_amount=st.none() | st.integers(1, 40_000),
     min_lines=st.none() | st.integers(1, 4),
@@ -102,15 +114,32 @@ uses = st.dictionaries(st.sampled_from([f"r{at}" for at in range(7)]), useds)
 
 
 def program_of(rules: tuple[Rule, ...], points: PointsPolicy) -> Program:
-    return Program(name="P", currency="CNY", time_zone=ZoneInfo("Asia/Shanghai"), points=points, rules=rules)
+    return Program(name="P", currency="CNY", time_zone=ZONE, points=points, rules=rules)
 
 
-def facts_of(basket: list[JudgedLine], redeemed: Fraction, first: bool, used: dict[str, Used]) -> Facts:
+circumstances = st.builds(
+    Facts,
+    occurred_at=st.builds(datetime.combine, st.sampled_from(DAYS), st.sampled_from(EDGES + JUST_BEFORE)).map(
+        lambda local: local.replace(tzinfo=ZONE).astimezone(UTC)
+    ),
+    channel=st.sampled_from(("pos", "online")),
+    tier=st.sampled_from(("ordinary", "gold")),
+    store=st.sampled_from((None, "1", "2")),
+    birthday=st.sets(st.sampled_from(SPANS)).map(frozenset),
+)
+AT_NOON = Facts(occurred_at=datetime(2026, 11, 8, 4, tzinfo=UTC), channel="pos", tier="ordinary")
+
+
+def facts_of(
+    basket: list[JudgedLine],
+    redeemed: Fraction,
+    first: bool,
+    used: dict[str, Used],
+    found: Facts = AT_NOON,
+) -> Facts:
     total = sum(line.amount for line in basket)
-    return Facts(
-        occurred_at=datetime(2026, 11, 8, 4, tzinfo=UTC),
-        channel="pos",
-        tier="ordinary",
+    return msgspec.structs.replace(
+        found,
         redeemed_amount=floor(total * redeemed),
         basket_amount=total,
         first_purchase=first,
@@ -149,18 +178,33 @@ class Model:
         return [line for line in self.lines if rule.where is None or self.selects(rule.where, line)]
 
     def holds(self, rule: Rule) -> bool:
-        day = self.facts.occurred_at.astimezone(self.program.time_zone).date()
+        local = self.facts.occurred_at.astimezone(self.program.time_zone)
+        day = local.date()
         if (rule.from_on and day < rule.from_on) or (rule.until_on and day >= rule.until_on):
             return False
         when = rule.when or When()
         return (
             (when.channel is None or self.facts.channel in when.channel)
             and (when.tier is None or self.facts.tier in when.tier)
+            and (when.store is None or self.facts.store in when.store)
             and (when.weekday is None or day.weekday() in when.weekday)
+            and (when.day_of_month is None or day.day in when.day_of_month)
+            and (when.month_day is None or (day.month, day.day) in when.month_day)
+            and self.within_hours(when, local.time())
+            and (when.birthday is None or when.birthday in self.facts.birthday)
             and (when.first_purchase is None or when.first_purchase == self.facts.first_purchase)
             and (when.min_amount is None or sum(self.base.values()) >= when.min_amount)
             and (when.min_lines is None or len(self.lines) >= when.min_lines)
         )
+
+    @staticmethod
+    def within_hours(when: When, now: time) -> bool:
+        begin, end = when.time_from or time(0), when.time_until
+        if end is None:
+            return now >= begin
+        if when.time_from is None or begin < end:
+            return begin <= now < end
+        return not end <= now < begin  # past midnight
 
     def alone(self, rule: Rule, spend: dict[int | None, Fraction]) -> Shares:
         """What the rule wants before its limits."""
@@ -261,7 +305,7 @@ part = st.just(Fraction(0)) | st.fractions(0, 1, max_denominator=7)
 
 
 @settings(max_examples=400, deadline=None)
-@given(rule_lists, policies, lines, part, st.booleans(), uses)
+@given(rule_lists, policies, lines, part, st.booleans(), uses, circumstances)
 def test_the_judge_agrees_with_the_model(
     rules: tuple[Rule, ...],
     points: PointsPolicy,
@@ -269,8 +313,9 @@ def test_the_judge_agrees_with_the_model(
     redeemed: Fraction,
     first: bool,
     used: dict[str, Used],
+    found_so: Facts,
 ) -> None:
-    program, facts = program_of(rules, points), facts_of(basket, redeemed, first, used)
+    program, facts = program_of(rules, points), facts_of(basket, redeemed, first, used, found_so)
     award = compile_program(program).judge(basket, facts)
     model = Model(program, basket, facts)
     expected = model.judge()

@@ -1,8 +1,10 @@
 """Why a purchase earned what it did, in words: for the member, for staff, in every language."""
 
 import re
+import shutil
 from datetime import UTC, datetime
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loyalty.program.parse import parse
+from loyalty.rules import words
 from loyalty.rules.award import explain
 from loyalty.rules.compile import compile_program
 from loyalty.rules.facts import Facts, Used
@@ -147,6 +150,26 @@ def test_every_language_has_the_same_texts_with_the_same_names(language: str) ->
     for key, text in other.items():
         names, wanted = (set(re.findall(r"{(\w+)}", one)) for one in (text, english[key]))
         assert names - optional == wanted - optional, key
+
+
+def test_another_language_is_a_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = Path(words.__file__).parent / "texts"
+    shutil.copytree(ours, tmp_path / "texts")
+    german = (ours / "en.toml").read_text("utf-8").replace("You earned {points}.", "Verdient: {points}.")
+    (tmp_path / "texts" / "de.toml").write_text(german, "utf-8")
+    monkeypatch.setattr(words, "files", lambda package: tmp_path)  # noqa: ARG005 (the library's signature)
+    try:
+        forget_texts()
+        assert languages() == ("de", "en", "zh")
+        assert say("member", "de")[0].startswith("Verdient: 347 ")
+        assert say("member", "de")[1:] == say("member", "en")[1:]
+    finally:
+        forget_texts()
+
+
+def forget_texts() -> None:
+    languages.cache_clear()
+    _texts.cache_clear()
 
 
 def test_english_and_chinese_are_there() -> None:
