@@ -13,6 +13,8 @@ from loyalty.api.reading import Call, context
 from loyalty.api.reply import Reply, reply
 from loyalty.db.migrate import MigrationError, NewerDatabaseError, pending
 from loyalty.engine import batcher
+from loyalty.errors import Overloaded
+from loyalty.members.directory import see_secret
 
 READY_SECONDS = 2.0
 _LOOK_AGAIN_SECONDS = 10.0
@@ -45,8 +47,9 @@ async def live(request: Call) -> Reply:  # noqa: ARG001 -- Litestar passes it by
 
 @call("GET", "/health/ready", roles=None, tag="Health", answers={200: Ready, 503: Ready})
 async def ready(request: Call) -> Reply:
-    """Say whether requests can be served: the database answers and has this version's shape, the queue has room, and
-    nobody asked the server to stop. One whose database is newer than itself serves on, and says so."""
+    """Say whether requests can be served: the database answers and has this version's shape, the server knows the
+    secret in use, the queue has room, and nobody asked it to stop. One whose database is newer than itself serves on,
+    and says so."""
     held = context(request)
     reasons: list[str] = []
     if held.stopping.asked:
@@ -57,10 +60,13 @@ async def ready(request: Call) -> Reply:
     try:
         async with asyncio.timeout(READY_SECONDS):
             await held.engine.now()
+            await see_secret(held.engine.pool, held.engine.vault)
             if held.settings.database_url is not None:
                 missing, newer = await _shape(held.settings.database_url)
                 reasons += missing
                 notes += newer
+    except Overloaded as error:
+        reasons.append(error.detail)
     except (
         asyncpg.PostgresError,
         asyncpg.InterfaceError,

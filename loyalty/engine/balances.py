@@ -23,7 +23,7 @@ from loyalty.errors import Overloaded, UnknownMember
 from loyalty.ledger import store
 from loyalty.ledger.chain import EPOCH
 from loyalty.ledger.state import NEVER
-from loyalty.members.directory import where_are
+from loyalty.members.directory import see_secret, where_are
 from loyalty.members.identity import Name, parse_reference
 from loyalty.rules.redeem import amount_for_points
 
@@ -146,6 +146,8 @@ class Balances:
         if rows:
             places = list(spread.values())
             self._tell([named.pop(places[row["place"] - 1], []) for row in rows], rows)
+        if any(name.scheme != "id" for name in named):
+            await see_secret(self._access.pool, self._access.vault)
         for unknown in named.values():
             for read in unknown:
                 read.fail_unknown()

@@ -132,6 +132,11 @@ def _set(items: Sequence[Item], outcome: Answer | LoyaltyError) -> None:
 
 
 def _fail(items: Sequence[Item], error: Exception) -> None:
+    if isinstance(
+        error, LoyaltyError
+    ):  # a refusal of the whole attempt, such as a server without the secret in use
+        _set(items, error)
+        return
     log.error("request_failed", exc_info=error, kinds=[type(item.request).__name__ for item in items])
     _set(items, Internal("Something went wrong on our side. Nothing was changed; the incident was logged."))
 

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 
 from loyalty.db.sql import query
 from loyalty.errors import FutureTime
-from loyalty.members.directory import unknown, where_are
+from loyalty.members.directory import see_secret, unknown, where_are
 from loyalty.members.enrol import FUTURE_TOLERANCE
 from loyalty.members.identity import parse_reference
 from loyalty.members.vault import Vault
@@ -55,6 +55,7 @@ async def put_consent(
     async with pool.acquire() as connection, connection.transaction():
         locked = await connection.fetchrow(query("member_lock"), name.scheme, vault.stored(name))
         if locked is None:
+            await see_secret(connection, vault)
             raise unknown(reference)
         held = await _history(connection, locked["shard"], locked["account"])
         last = next((one for one in reversed(held) if one.purpose == said.purpose), None)

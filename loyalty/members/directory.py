@@ -53,25 +53,42 @@ class Listed(NamedTuple):
 async def where_are(
     connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy", vault: Vault, names: Sequence[Name]
 ) -> dict[Name, tuple[Shard, AccountNumber]]:
-    """The accounts that names mean now; unknown names are absent."""
+    """The accounts that names mean now; unknown names are absent. Raises Overloaded as `see_secret` does."""
     spread = list(vault.spread(names).items())
     rows = await connection.fetch(
         "select * from resolve_members($1, $2)",
         [scheme for (scheme, _), _ in spread],
         [value for (_, value), _ in spread],
     )
-    return {spread[row["place"] - 1][1]: (row["shard"], row["account"]) for row in rows}
+    found = {spread[row["place"] - 1][1]: (row["shard"], row["account"]) for row in rows}
+    if any(name.scheme != "id" and name not in found for name in names):
+        await see_secret(connection, vault)
+    return found
+
+
+async def see_secret(
+    connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy | asyncpg.Pool", vault: Vault
+) -> None:
+    """See that nobody is called unknown for want of the secret under which all are found.
+
+    Raises Overloaded when this process was not given the secret in use.
+    """
+    in_use = await connection.fetchval(query("secret_now"))
+    if in_use is not None:
+        vault.key(in_use)
 
 
 async def read(pool: "asyncpg.Pool", vault: Vault, reference: str) -> Listed:
     """Read a member. A member_id that was merged away shows its own old record.
 
-    Raises UnknownMember (also for the erased), or InvalidRequest for a name of wrong shape.
+    Raises UnknownMember (also for the erased), InvalidRequest for a name of wrong shape, or Overloaded as `see_secret`.
     """
     name = parse_reference(reference)
     scheme = None if name.scheme == "id" else name.scheme
     row = await pool.fetchrow(query("member_read"), scheme, vault.stored(name))
     if row is None:
+        if scheme is not None:
+            await see_secret(pool, vault)
         raise unknown(reference)
     return _listed(row, vault)
 
@@ -92,6 +109,8 @@ async def search(
     schemes, values = _columns(vault.spread(names))
     calls = None if called is None else [key.call(called) for key in vault.keys]
     rows = await pool.fetch(query("member_search"), schemes, values, len(set(names)), calls, after, limit + 1)
+    if not rows:
+        await see_secret(pool, vault)
     listed = [_listed(row, vault) for row in rows[:limit]]
     return listed, listed[-1].account if len(rows) > limit else None
 

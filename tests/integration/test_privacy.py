@@ -20,6 +20,7 @@ from loyalty.members.secret import check_secret, secrets_of
 from loyalty.members.vault import Vault
 from loyalty.settings import Settings, SettingsError, write_secrets
 from loyalty.types import Enrolment, MemberChange
+from tests.e2e.face import face, purchase
 from tests.vault import SECRET, VAULT
 
 NOW = datetime(2026, 11, 11, 12, tzinfo=UTC)
@@ -129,6 +130,35 @@ async def test_a_rotation_that_was_stopped_goes_on(pool: asyncpg.Pool, database_
     sealed, _ = await rotate(database_url, BOTH)
     assert sealed == 200
     assert (await directory.read(pool, NEW, "card:1099")).member_id == "m-1099"
+
+
+async def test_who_lacks_the_secret_in_use_calls_nobody_unknown(
+    pool: asyncpg.Pool, database_url: str
+) -> None:
+    """A till that hears 404 gives the sale up; one that hears 503 sends it again."""
+    await check_secret(pool, VAULT)
+    async with face(database_url, secret_keys=(SECRET,)) as shop:
+        await shop.member(member_id="li", phone="+8613800000001")
+        assert (await shop.get("/health/ready")).status_code == 200
+        await rotate(database_url, BOTH)
+        phone = "/v1/members/phone:+8613800000001"
+        answers = [
+            await shop.get(phone),
+            await shop.get(f"{phone}/balance"),
+            await shop.get(f"{phone}/entries"),
+            await shop.get(f"{phone}/consents"),
+            await shop.get("/v1/members", params={"phone": "+8613800000001"}),
+            await shop.put(f"{phone}/consents", json={"purpose": "newsletter", "granted": True}),
+            await shop.patch(phone, json={"name": "Li"}),
+            await shop.post("/v1/purchases", json=purchase("phone:+8613800000001", "p-1")),
+            await shop.post("/v1/quotes", json=purchase("phone:+8613800000001", "p-1")),
+        ]
+        assert [answer.status_code for answer in answers] == [503] * len(answers)
+        assert all("LOYALTY_SECRET_KEYS" in answer.json()["detail"] for answer in answers)
+        ready = await shop.get("/health/ready")
+        assert (ready.status_code, "LOYALTY_SECRET_KEYS" in ready.text) == (503, True)
+        assert (await shop.post("/v1/purchases", json=purchase("li", "p-1"))).status_code == 201
+        assert (await shop.get("/v1/members/nobody/balance")).status_code == 404
 
 
 async def test_a_server_starts_only_with_the_secret_of_its_database(pool: asyncpg.Pool) -> None:
