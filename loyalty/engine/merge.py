@@ -114,6 +114,9 @@ def move_estate(old: Book, taking: Context, new: Book, at: datetime) -> None:
     old.close(facts=to_text(MergeFacts("out", estate.points)))
 
     new.begin("merge", None, old.head.member_id, at, version.version)
+    # Before debts are paid: which points end soonest hangs on the activity of both.
+    if old.head.active_at is not None:
+        new.head.active_at = max(new.head.active_at or old.head.active_at, old.head.active_at)
     held = new.take_all(estate)
     # Also where the tier stays: it was decided on, and what comes with the merge revives nothing before it.
     apply_change(taking, version, new, merged(version.program, stays, comes, at))
@@ -127,8 +130,6 @@ def move_estate(old: Book, taking: Context, new: Book, at: datetime) -> None:
     head.spend_bound += gone.spend_bound
     head.visits_bound += gone.visits_bound
     head.bound_at = max(head.bound_at, gone.bound_at)
-    if gone.active_at is not None:
-        head.active_at = max(head.active_at or gone.active_at, gone.active_at)
     gone.tier_verdict_at = None
     post_due(taking, new, at)
 

@@ -182,6 +182,20 @@ async def test_a_late_purchase_is_judged_by_the_tier_that_came_with_a_merge_from
         assert (await ledger.do(purchase(10000, START - timedelta(days=30)))).points_earned == 100
 
 
+async def test_a_debt_is_paid_at_a_merge_by_what_ends_soonest_after_the_activity_of_both(
+    database_url: str,
+) -> None:
+    """Idle points that came along were taken for as old as they were, although their owner had been active."""
+    in_ten_days = START + timedelta(days=10)
+    async with open_ledger(database_url, program(expiry("inactivity", days=20)), "ada", "bob") as ledger:
+        await ledger.do(purchase(10000, START - timedelta(days=19)))
+        await ledger.do(purchase(10000))
+        await ledger.do(adjust(100, expires_at=in_ten_days))
+        await ledger.do(UnlinkedReturn("t", "bob", START, (line(5000),)))
+        await ledger.engine.merge("ada", "bob")
+        assert (await ledger.lots("bob"))[0] == (50, in_ten_days)
+
+
 async def test_a_hold_that_came_with_a_merge_is_captured_by_a_purchase(database_url: str) -> None:
     """Its id was taken for another member's."""
     async with open_ledger(database_url, program(), "ada", "bob") as ledger:

@@ -24,7 +24,7 @@ def debt_meets_points(world: Requests) -> Iterator[Step]:
     one = rng.choice(bought[-RECENT:])
     debtor, name = one.account, one.account.member_id
     hold = replace(world.redemption(name, hold=True), member=name, basket_amount=None)
-    if rng.random() < 0.5:
+    if rng.random() < 0.25:
         yield Submit(world.now, (hold,), False)
     if available := debtor.available(world.now):
         yield Submit(world.now, (Adjustment(world.id("a"), name, -available, "spent elsewhere"),), False)

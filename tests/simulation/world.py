@@ -22,7 +22,7 @@ from .steps import (
 from .stories import STORIES
 
 KINDS = ("story", "program", "status", "birthday", "due", "past", "owed", "merge", "erase", "look")
-WEIGHTS = (7, 4, 2, 2, 5, 8, 1, 2, 1, 7)
+WEIGHTS = (7, 4, 2, 2, 5, 16, 1, 2, 1, 7)
 
 
 class World(Requests):
@@ -159,10 +159,11 @@ class World(Requests):
         rng = self.rng
         entries = self.model.members[member].entries if self.model else []
         moments = [entry[axis] for entry in entries[-RECENT:] for axis in ("at", "known")]
+        moments += [entry["at"] for entry in entries if entry["kind"] == "expire"]
 
         def some() -> datetime:
             if rng.random() < 0.6 and moments:
-                beside = timedelta(microseconds=rng.choice((-1, 0, 0, 1, 7_000_000, 99_999_000_000)))
+                beside = timedelta(microseconds=rng.choice((-1, -1, 0, 0, 1, 7_000_000, 99_999_000_000)))
                 return min(self.now, rng.choice(moments) + beside)
             return self.now - rng.random() * rng.choice((1, 20, 200)) * self.pace
 
