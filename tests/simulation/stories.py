@@ -70,12 +70,14 @@ def nobody_gets_it_back(world: Requests) -> Iterator[Step]:
 
 
 def a_hold_lapses(world: Requests) -> Iterator[Step]:
-    """A part is held and the time runs out; before anybody writes, the past is asked for."""
+    """A part is held and the time runs out; before anybody writes, the past is asked for. Mostly of one whose first
+    points are still there."""
     model, rng = world.model, world.rng
     rich = [one for one in world.living() if model and model.members[one].available(world.now) > 1]
-    if not rich:
+    if model is None or not rich:
         return
-    member = rng.choice(rich)
+    first = [one for one in rich if model.members[one].lots[0].left]
+    member = rng.choice(first or rich)
     hold = world.redemption(member, hold=True)
     half = replace(hold, member=member, points=max(1, (hold.points or 2) // 2), amount=None)
     yield Submit(world.now, (replace(half, hold_seconds=60, basket_amount=None),), False)
