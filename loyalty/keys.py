@@ -21,6 +21,7 @@ import structlog
 from msgspec import UNSET, Struct, UnsetType
 
 from loyalty import acts
+from loyalty.calendar import END_OF_TIME
 from loyalty.db.sql import query
 from loyalty.errors import FieldError, Overloaded
 
@@ -74,6 +75,8 @@ def key_errors(role: Role, store: str | None, expires_at: datetime | None) -> li
         errors.append(FieldError("store", "is for keys that record purchases: pos and eshop"))
     if expires_at is not None and expires_at <= datetime.now(UTC):
         errors.append(FieldError("expires_at", "is over already"))
+    if expires_at is not None and expires_at > END_OF_TIME:
+        errors.append(FieldError("expires_at", f"lies after the year {END_OF_TIME.year}"))
     return errors
 
 

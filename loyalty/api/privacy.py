@@ -12,6 +12,7 @@ from loyalty.api.contract import call
 from loyalty.api.reading import Call, context, in_path, read_json, read_optional_json
 from loyalty.api.reply import Reply, reply
 from loyalty.engine.export import Export
+from loyalty.engine.validate import check_instant
 from loyalty.errors import FutureTime, UnknownMember
 from loyalty.members.answers import TokenAnswer
 from loyalty.members.consents import ConsentBody, Consents, put_consent, read_consents
@@ -67,6 +68,8 @@ async def make_token(request: Call) -> Reply:
 async def record_consent(request: Call) -> Reply:
     """Write down that a member agrees to a purpose, or takes it back. The history stays; said again nothing changes."""
     said = await read_json(request, _consent)
+    if said.at is not None:
+        check_instant("at", said.at)
     engine, member = context(request).engine, in_path(request, "member")
     await put_consent(engine.pool, engine.vault, member, said, await engine.now())
     return reply(await read_consents(engine.pool, engine.vault, member))

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 import urllib3
 
-from loyalty.client.refusal import refusal
+from loyalty.client.refusal import read_problem
 from loyalty.client.upload import Item, Kind, Uploaded, encode_item, name_of, read_results
 from loyalty.engine.answers import (
     AdjustmentAnswer,
@@ -140,7 +140,7 @@ class Client:
     def upload_lines(self, names: list[tuple[Kind, str]], lines: list[bytes]) -> list[Uploaded]:
         """As `upload`, of items that are encoded already."""
         body = self.call("POST", "/v1/purchases/batch", b"\n".join(lines), media_type="application/x-ndjson")
-        return read_results(names, body)
+        return read_results(names, _json(body))
 
     def redeem(self, redemption: Redemption) -> RedemptionAnswer:
         """Turn points into money, or set them aside (`hold`)."""
@@ -220,7 +220,7 @@ class Client:
             answer = self._pool.request(method, self._url + path, body=content, headers=headers)
         except urllib3.exceptions.HTTPError as error:
             raise Unreachable(f"{self._url} does not answer: {error}") from error
-        if answer.status < 400:
+        if answer.status < 300:
             return answer.data
         raise _refused(answer.status, answer.data)
 
@@ -237,14 +237,22 @@ class Client:
 
 def _refused(status: int, body: bytes) -> LoyaltyError | Unreachable:
     try:
-        return refusal(msgspec.json.decode(body, type=dict[str, Any]))
-    except msgspec.DecodeError:
-        # Not the engine's answer: a proxy between us and it.
+        return read_problem(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return Unreachable(f"Something before the server answered {status}.")
 
 
 def _read(body: bytes, kind: type[T]) -> T:
-    return msgspec.json.decode(body, type=kind)
+    return msgspec.json.decode(_json(body), type=kind)
+
+
+def _json(body: bytes) -> bytes:
+    """The body of an answer, if it is JSON. Raises Unreachable for the page of a proxy or of a network's log-in."""
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except msgspec.DecodeError as error:
+        raise Unreachable("Something before the server answered in its place.") from error
+    return body
 
 
 def _without_member(request: Adjustment | Engagement) -> dict[str, Any]:

@@ -123,7 +123,8 @@ class Outbox:
         self._file.close()
 
     def _settle(self, done: list[tuple[tuple[Any, ...], Uploaded]]) -> None:
-        with closing(self._file.cursor()) as cursor:
+        # Rolled back whatever interrupts it: what is put into a transaction left open would not be on disk.
+        with closing(self._file.cursor()) as cursor, self._file:
             cursor.execute("begin immediate")
             for (place, kind, id, body), result in done:
                 if result.refusal is not None:
@@ -132,7 +133,6 @@ class Outbox:
                         (place, kind, id, body, _problem(result.refusal)),
                     )
                 cursor.execute("delete from waiting where place = ?", (place,))
-            cursor.execute("commit")
 
 
 def _final(results: list[Uploaded]) -> list[bool]:

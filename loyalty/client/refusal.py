@@ -2,10 +2,30 @@
 
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
 from loyalty.errors import FieldError, LoyaltyError
 
 _BY_CODE = {kind.code: kind for kind in LoyaltyError.__subclasses__()}
 _SAID = frozenset({"type", "title", "status", "detail", "code", "errors"})
+
+
+class _Problem(Struct):
+    """What every problem of the engine holds; a proxy has its own words."""
+
+    code: str
+    detail: str = ""
+    errors: tuple[FieldError, ...] = ()
+
+
+_problem = msgspec.json.Decoder(_Problem)
+
+
+def read_problem(body: bytes) -> LoyaltyError:
+    """The error of a refused call's body. Raises what decoding raises if it is not the engine's."""
+    _problem.decode(body)
+    return refusal(msgspec.json.decode(body))
 
 
 def refusal(problem: dict[str, Any]) -> LoyaltyError:

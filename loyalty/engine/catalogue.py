@@ -18,6 +18,7 @@ from loyalty.members.text import check_text
 from loyalty.rewards import store
 from loyalty.rewards.answers import Reward, Rewards, StockMove
 from loyalty.rewards.model import Offer, RewardTerms, terms_errors
+from loyalty.types import MAX_AMOUNT
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -130,6 +131,11 @@ async def move_stock(
     async with engine.pool.acquire() as connection:
         offer = await _offer(connection, reward_id)
         replayed = await _moved(connection, stock_id) is not None
+        if not replayed and offer.stock + units > MAX_AMOUNT:
+            message = (
+                f"would make the stock {offer.stock + units}; at most {MAX_AMOUNT} (2^53) can be counted"
+            )
+            raise InvalidRequest(f"units: {message}", errors=[FieldError("units", message)])
         if not replayed:
             try:
                 async with connection.transaction():

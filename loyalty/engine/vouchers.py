@@ -45,9 +45,11 @@ async def use_voucher(
                 replayed = not await connection.fetchval(
                     "select use_voucher($1, $2, $3)", found.code, use_id, purchase_id
                 )
+                found = await _voucher(connection, code)
             except asyncpg.UniqueViolationError:
-                raise _other_use(use_id) from None
-            found = await _voucher(connection, code)
+                found = await _voucher(connection, code)
+                if found.use_id != use_id:  # else the same use met itself, and the other of them is on record
+                    raise _other_use(use_id) from None
         elif found.use_id != use_id and await connection.fetchval(
             "select exists (select from voucher_end where use_id = $1)", use_id
         ):

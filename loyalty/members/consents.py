@@ -58,8 +58,8 @@ async def put_consent(
             await see_secret(connection, vault)
             raise unknown(reference)
         held = await _history(connection, locked["shard"], locked["account"])
-        last = next((one for one in reversed(held) if one.purpose == said.purpose), None)
-        if last is not None and _repeats(said, last):
+        of_purpose = [one for one in held if one.purpose == said.purpose]
+        if any(_repeats(said, one) for one in (of_purpose[-1:] if said.at is None else of_purpose)):
             return
         at = said.at or now
         values = locked["account"], said.purpose, said.granted, at, said.source, now
@@ -78,8 +78,8 @@ async def read_consents(pool: "asyncpg.Pool", vault: Vault, reference: str) -> C
     return Consents([holds[purpose] for purpose in sorted(holds)], history)
 
 
-def _repeats(said: ConsentBody, last: Consent) -> bool:
-    return (said.granted, said.source, said.at or last.at) == (last.granted, last.source, last.at)
+def _repeats(said: ConsentBody, one: Consent) -> bool:
+    return (said.granted, said.source, said.at or one.at) == (one.granted, one.source, one.at)
 
 
 async def _history(connection: "asyncpg.pool.PoolConnectionProxy", shard: int, account: int) -> list[Consent]:

@@ -60,6 +60,7 @@ async def test_a_key_that_cannot_be_is_refused(shop: Face) -> None:
         {"role": "admin", "store": "17"},
         {"expires_at": over},
         {"expires_at": "2999-01-01T00:00:00"},
+        {"expires_at": "9999-12-31T23:59:59-08:00"},
         {"store": ""},
     ):
         answer = await shop.post("/v1/keys", json={"role": "pos", "name": "x"} | wrong)

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import pytest
 
-from loyalty.client import Client, Unreachable
+from loyalty.client import Client, Outbox, Unreachable
 from loyalty.errors import (
     IdConflict,
     InsufficientPoints,
@@ -202,10 +203,27 @@ def test_it_waits_as_long_as_it_is_told_and_tries_again(status: int) -> None:
     assert at[1] - at[0] >= timedelta(seconds=1)
 
 
-def test_a_stranger_s_page_is_no_answer() -> None:
-    page = b"HTTP/1.1 407 Proxy\r\nContent-Length: 15\r\n\r\n<h1>pay me</h1>"
-    with answering([page]) as (url, _), pytest.raises(Unreachable, match="407"):
-        Client(url, "key").member("li")
+STRANGERS = {
+    "407 Proxy": b"<h1>pay me</h1>",
+    "200 OK": b"<h1>log in</h1>",
+    "302 Found": b"",
+    "403 Forbidden": b'{"message": "not on our network"}',
+    "404 Not Found": b'{"code": 5, "errors": null}',
+}
+
+
+@pytest.mark.parametrize("status", STRANGERS)
+def test_a_stranger_s_page_is_no_answer(status: str, tmp_path: Path) -> None:
+    body = STRANGERS[status]
+    page = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    with answering([page] * 3) as (url, _):
+        client, outbox = Client(url, "key"), Outbox(tmp_path / "till.db")
+        with pytest.raises(Unreachable, match="Something before the server"):
+            client.member("li")
+        with pytest.raises(Unreachable, match="Something before the server"):
+            client.purchase(bought("P1"))
+        assert outbox.post(client, bought("P1")) is None
+        assert outbox.waiting() == 1
 
 
 @contextmanager

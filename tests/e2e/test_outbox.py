@@ -12,7 +12,7 @@ import pytest
 
 from loyalty.client import Client, Outbox
 from loyalty.client.upload import Kind, Uploaded, read_results
-from loyalty.errors import IdConflict, Unauthenticated, UnknownMember
+from loyalty.errors import IdConflict, InvalidRequest, Unauthenticated, UnknownMember
 from loyalty.types import Purchase, PurchaseLine, Return, UnlinkedReturn
 from tests.e2e.face import ADMIN_KEY, face
 
@@ -102,6 +102,31 @@ def test_an_id_is_kept_once_with_one_content(tmp_path: Path) -> None:
         outbox.put(bought("P1", 1))
     outbox.put(Return("P1", "P1", NOW))  # another kind, another id
     assert outbox.waiting() == 2
+
+
+class Interrupted(InvalidRequest):
+    """A refusal while which is written down somebody presses Ctrl-C."""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        raise KeyboardInterrupt
+
+    @facts.setter
+    def facts(self, facts: dict[str, object]) -> None: ...
+
+
+class InterruptedServer(Client):
+    def upload_lines(self, names: list[tuple[Kind, str]], lines: list[bytes]) -> list[Uploaded]:
+        return [Uploaded(*name, refusal=Interrupted("no")) for name in names]
+
+
+def test_what_is_put_after_an_interruption_is_on_disk(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "till.db")
+    outbox.put(bought("P1"))
+    with pytest.raises(KeyboardInterrupt):
+        outbox.forward(InterruptedServer("http://127.0.0.1:9", "key"))
+    outbox.put(bought("P2"))
+    assert Outbox(tmp_path / "till.db").waiting() == 2
 
 
 BUSY = b'{"status":"refused","problem":{"code":"overloaded","detail":"","retry_after":1}}'

@@ -17,6 +17,7 @@ from tests.rewards import LAMP, Shop
 from tests.vault import VAULT
 
 UNITS = 20
+VOUCHERS = 300
 
 
 async def crowd(ledger: Ledger, number: int) -> list[str]:
@@ -102,6 +103,17 @@ async def test_a_voucher_used_fifty_times_at_once_is_used_once_and_cancelled_or_
                 {"used", "replayed", "voucher-used"},
                 {"cancelled", "again", "voucher-cancelled"},
             )
+
+
+async def test_the_same_use_sent_many_times_at_once_conflicts_with_no_other(database_url: str) -> None:
+    """Two may both see the voucher open and meet at the index of use ids: seldom, so many vouchers are tried."""
+    async with open_ledger(database_url, program()) as ledger:
+        (member,), shop = await crowd(ledger, 1), await lamps(ledger)
+        await shop.put("tea", RewardTerms("Tea", "gift", 1, unlimited=True))
+        for at in range(VOUCHERS):
+            code = (await shop.claim("tea", member)).voucher.code
+            uses = await asyncio.gather(*(shop.use(code, f"u{at}") for _ in range(8)))
+            assert sorted(replayed for _, replayed in uses) == [False] + [True] * 7
 
 
 async def test_a_hot_rewards_row_stops_no_till_that_does_not_claim_it(database_url: str) -> None:

@@ -25,7 +25,7 @@ from loyalty.errors import (
 )
 from loyalty.rewards.codes import ALPHABET
 from loyalty.rewards.model import RewardTerms
-from loyalty.types import Cancellation, Claim
+from loyalty.types import MAX_AMOUNT, Cancellation, Claim
 from tests.builders import START, adjust, expiry, open_ledger, program, purchase
 from tests.rewards import CASH, LAMP, Shop
 
@@ -280,6 +280,14 @@ async def test_stock_moves_have_ids_and_never_go_below_zero(shop: Shop) -> None:
         await shop.stock("nothing", 1)
     await shop.stock("lamp", -7)
     assert await shop.left("lamp") == 0
+
+
+async def test_a_stock_stays_within_what_can_be_counted_exactly(shop: Shop) -> None:
+    await shop.stock("lamp", MAX_AMOUNT - 2, "s1")
+    with pytest.raises(InvalidRequest, match="at most"):
+        await shop.stock("lamp", 1)
+    assert await shop.left("lamp") == MAX_AMOUNT
+    assert (await shop.stock("lamp", MAX_AMOUNT - 2, "s1"))[1]
 
 
 WRONG = {
