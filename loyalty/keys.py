@@ -187,8 +187,11 @@ class KeyRing:
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
                 log.warning("api_keys_not_read", error=type(error).__name__)
                 await self._disconnect()
+                await asyncio.sleep(_EAGER_SECONDS)
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the change.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), REREAD_SECONDS)
+                async with asyncio.timeout(REREAD_SECONDS):
+                    await self._changed.wait()
             self._changed.clear()
 
     async def _read(self, connection: asyncpg.Connection) -> None:
