@@ -2,7 +2,6 @@
 
 import re
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -50,5 +49,5 @@ async def test_a_past_balance_and_tier_of_one_account_are_index_reads(grown: Led
         assert not scanned, f"{name}\n{plan}"
         rows = [float(found) for found in re.findall(r"Scan.*\(actual .*?rows=([\d.]+)", plan)]
         assert max(rows) <= 10, f"{name}\n{plan}"
-    balance: Any = await grown.engine.balance("m00000007", as_of=await grown.engine.now() - timedelta(days=1))
-    assert balance.balance == 40_000
+    yesterday = await grown.engine.now() - timedelta(days=1)
+    assert (await grown.balance("m00000007", as_of=yesterday)).balance == 40_000

@@ -86,6 +86,11 @@ async def test_a_quote_is_the_receipt_and_writes_nothing(database_url: str) -> N
         before = await ledger.requests()
         quoted = msgspec.json.decode(await ledger.engine.quote(request))
         assert quoted.pop("max_points") == 300
+        assert (quoted.pop("discounts"), quoted.pop("privileges"), quoted.pop("total_amount")) == (
+            [],
+            [],
+            1600,
+        )
         assert await ledger.requests() == before
         receipt = msgspec.json.decode((await ledger.do(request)).body)
         for answer in (quoted, receipt):

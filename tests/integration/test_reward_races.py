@@ -157,8 +157,8 @@ async def test_servers_cut_off_in_the_middle_lose_and_double_nothing(database_ur
             await owner.close()
             return ended
 
-        killer = asyncio.create_task(end_backends())
         other = await Engine.open(database_url, VAULT, pool_size=4)
+        killer = asyncio.create_task(end_backends())
         try:
             outcomes: list[Any] = []
             for start in range(0, 200, 25):
