@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from bench.load import BenchError
-from bench.stack import ROOT
+from bench.stack import ROOT, SECRET_KEYS
 
 COMMAND_SECONDS = 3600.0
 
@@ -13,9 +13,10 @@ COMMAND_SECONDS = 3600.0
 def start(arguments: list[str], database_url: str) -> "subprocess.Popen[str]":
     """Start `loyalty ARGUMENTS` on a database."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("LOYALTY_")}
+    given = {"LOYALTY_DATABASE_URL": database_url, "LOYALTY_SECRET_KEYS": SECRET_KEYS}
     return subprocess.Popen(
-        [sys.executable, "-m", "loyalty.cli.main", *arguments], cwd=ROOT,
-        env=kept | {"LOYALTY_DATABASE_URL": database_url}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [sys.executable, "-m", "loyalty.cli.main", *arguments], cwd=ROOT, env=kept | given,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
 
