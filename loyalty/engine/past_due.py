@@ -24,13 +24,15 @@ Chunk = Callable[[asyncpg.Connection, int, list[int], datetime], Awaitable[Count
 
 async def walk(
     engine: Access,
-    due: Literal["any", "verdict", "hold"],
+    due: Literal["any", "hold"],
     through: datetime | None,
     size: int,
     chunk: Chunk,
     progress: Progress | None,
 ) -> Counts:
-    """Leads `chunk` through all accounts with something (a tier verdict, a hold) due up to `through`, `size` at a time.
+    """Leads `chunk` through all accounts with something due up to `through`, `size` at a time.
+
+    With `hold` only through those with a hold that ended.
 
     Stopped half-way it has done whole chunks; run again, the rest. Counts: accounts, holds_timed_out, points_expired,
     verdicts. Raises FutureTime if `through` is after the ledger's clock.
