@@ -1,12 +1,14 @@
 """Long work that ops start by hand, and how far it is."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
+from litestar.handlers import HTTPRouteHandler
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from loyalty.api.auth import OPS
+from loyalty.api.auth import OPS, Handler
 from loyalty.api.contract import call
 from loyalty.api.reading import PAGE_BEFORE, Call, PageLimit, context, in_path, read_optional_json, read_query
 from loyalty.api.reply import Reply, reply
@@ -68,49 +70,33 @@ _body = msgspec.json.Decoder(JobBody)
 _report = msgspec.json.Decoder(Report)
 
 
-@call(
-    "POST",
-    "/v1/jobs/expiry",
-    roles=OPS,
-    tag="Jobs",
-    body=JobBody,
-    body_required=False,
-    example={"dry_run": True},
-    answers={202: JobStarted},
-    problems=(FutureTime,),
-)
+def _starting(path: str) -> Callable[[Handler], HTTPRouteHandler]:
+    return call(
+        "POST",
+        path,
+        roles=OPS,
+        tag="Jobs",
+        body=JobBody,
+        body_required=False,
+        example={"dry_run": True},
+        answers={202: JobStarted},
+        problems=(FutureTime,),
+    )
+
+
+@_starting("/v1/jobs/expiry")
 async def start_expiry(request: Call) -> Reply:
     """Post what has expired. One already under way: its id."""
     return await _start(request, "expiry")
 
 
-@call(
-    "POST",
-    "/v1/jobs/tier-review",
-    roles=OPS,
-    tag="Jobs",
-    body=JobBody,
-    body_required=False,
-    example={"dry_run": True},
-    answers={202: JobStarted},
-    problems=(FutureTime,),
-)
+@_starting("/v1/jobs/tier-review")
 async def start_tier_review(request: Call) -> Reply:
     """Post the tier verdicts that are due. One already under way: its id."""
     return await _start(request, "tier-review")
 
 
-@call(
-    "POST",
-    "/v1/jobs/hold-timeouts",
-    roles=OPS,
-    tag="Jobs",
-    body=JobBody,
-    body_required=False,
-    example={"dry_run": True},
-    answers={202: JobStarted},
-    problems=(FutureTime,),
-)
+@_starting("/v1/jobs/hold-timeouts")
 async def start_hold_timeouts(request: Call) -> Reply:
     """Post the time-outs of holds that have ended. One already under way: its id."""
     return await _start(request, "hold-timeouts")
