@@ -24,7 +24,7 @@ from loyalty.db.migrate import migrate
 from loyalty.engine.engine import Engine
 from loyalty.engine.programs import STARTER_NOTE
 from loyalty.log import set_up_logging
-from loyalty.members.secret import check_secret, secrets_of
+from loyalty.members.secret import check_secret, need_secret, secrets_of
 from loyalty.members.vault import Vault
 from loyalty.settings import Settings, read_settings, write_secrets
 
@@ -129,13 +129,15 @@ def _stop_with_parent() -> None:
 async def _prepare(settings: Settings) -> None:
     """Migrate, and put the program file in force if nobody has put one yet."""
     assert settings.database_url is not None
+    vault = Vault(settings.secret_keys)
+    need_secret(vault)  # before anything is changed
     applied = await migrate(settings.database_url)
     if applied:
         log.info("database_migrated", applied=applied)
     engine = await Engine.open(settings.database_url, pool_size=1)
     try:
         await _warn_of_loss(engine)
-        await check_secret(engine.pool, Vault(settings.secret_keys))
+        await check_secret(engine.pool, vault)
         if settings.program is not None:
             versions = (await engine.programs()).all
             if [version.note for version in versions] == [STARTER_NOTE]:

@@ -29,18 +29,23 @@ def secrets_of(settings: Settings, folder: Path) -> tuple[bytes, ...]:
     return read_secrets(_kept(folder))
 
 
-async def check_secret(pool: "asyncpg.Pool", vault: Vault) -> None:
-    """See that what this database holds of people can be opened. A database without any takes the newest secret.
-
-    Raises:
-        SettingsError: no secret is set, or none of them is the one in use.
-    """
+def need_secret(vault: Vault) -> None:
+    """Raises SettingsError when no secret is set."""
     if vault.newest is None:
         raise SettingsError(
             VARIABLE,
             "set: what is known of members is kept encrypted. Make a secret with `loyalty privacy new-key`, keep a"
             " copy of it apart from the database, and give it to every server",
         )
+
+
+async def check_secret(pool: "asyncpg.Pool", vault: Vault) -> None:
+    """See that what this database holds of people can be opened. A database without any takes the newest secret.
+
+    Raises:
+        SettingsError: no secret is set, or none of them is the one in use.
+    """
+    need_secret(vault)
     async with pool.acquire() as connection, connection.transaction():
         in_use = await connection.fetchval("select secret_in_use($1)", vault.newest)
     try:

@@ -129,8 +129,11 @@ def test_a_secret_is_made_and_exchanged(database_url: str, tmp_path: Path) -> No
     assert acts.count("secret.changed") == 1
 
 
-def test_a_server_without_its_secret_says_what_to_do(database_url: str, tmp_path: Path) -> None:
-    said = loyalty(database_url, "serve", cwd=tmp_path, expect=1, SECRET_KEYS="", PORT="0")
+def test_a_server_without_its_secret_says_what_to_do_and_changes_nothing(
+    empty_database_url: str, tmp_path: Path
+) -> None:
+    said = loyalty(empty_database_url, "serve", cwd=tmp_path, expect=1, SECRET_KEYS="", PORT="0")
+    assert "database_migrated" not in said.stderr
     assert "LOYALTY_SECRET_KEYS should be set" in said.stderr
     assert "loyalty privacy new-key" in said.stderr
 
