@@ -10,7 +10,8 @@ from loyalty.api.auth import ALL, OPS
 from loyalty.api.contract import call
 from loyalty.api.reading import PAGE_BEFORE, Call, PageLimit, context, in_path, read_json, read_query
 from loyalty.api.reply import Reply, created, reply
-from loyalty.engine.answers import AdjustmentAnswer, Balance, EntryPage, PurchasePage, TierStanding
+from loyalty.engine.answers import AdjustmentAnswer, Balance, EntryPage, PurchasePage
+from loyalty.engine.tier_answers import TierStanding
 from loyalty.engine.validate import check_instant, validate
 from loyalty.errors import FutureTime, IdConflict, InsufficientPoints, UnknownMember
 from loyalty.types import MAX_AMOUNT, Adjustment, Instant, LongText, RequestId

@@ -9,8 +9,9 @@ from loyalty.api.auth import OPS
 from loyalty.api.contract import call
 from loyalty.api.reading import Call, PageLimit, context, read_query
 from loyalty.api.reply import Reply, reply
-from loyalty.engine.answers import Liability, TierWarnings
+from loyalty.engine.answers import Liability
 from loyalty.engine.reward_figures import reward_report
+from loyalty.engine.tier_answers import TierWarnings
 from loyalty.errors import FutureTime
 from loyalty.rewards.answers import RewardReport
 from loyalty.types import Instant

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from loyalty.calendar import Calendar
-    from loyalty.engine.answers import Liability, LiabilityPart, ProjectedTier, TierWarning
+    from loyalty.engine.answers import Liability, LiabilityPart
+    from loyalty.engine.tier_answers import ProjectedTier, TierWarning
     from loyalty.rewards.answers import RewardReport
 
 

@@ -25,8 +25,8 @@ from loyalty.engine.answers import (
     RedemptionRecord,
     ReturnReceipt,
     ReversalAnswer,
-    TierStanding,
 )
+from loyalty.engine.tier_answers import TierStanding
 from loyalty.errors import LoyaltyError
 from loyalty.members.answers import MemberAnswer, TokenAnswer
 from loyalty.rewards.answers import Reward, Rewards, VoucherRecord, Vouchers, VoucherUse

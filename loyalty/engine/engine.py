@@ -25,13 +25,14 @@ from loyalty.engine import (
     timeouts,
 )
 from loyalty.engine.access import Access
-from loyalty.engine.answers import Answer, TierWarnings, encode
+from loyalty.engine.answers import Answer, encode
 from loyalty.engine.balances import Balances
 from loyalty.engine.batch import run_batch
 from loyalty.engine.batcher import Batcher
 from loyalty.engine.item import Item
 from loyalty.engine.past_due import Counts, Progress
 from loyalty.engine.programs import Programs, ProgramVersion, ensure_program, load_programs, put_program
+from loyalty.engine.tier_answers import TierWarnings
 from loyalty.errors import Internal, LoyaltyError
 from loyalty.ledger import store
 from loyalty.members.identity import parse_reference

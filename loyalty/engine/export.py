@@ -8,8 +8,9 @@ from msgspec import Struct
 from loyalty.db.sql import query
 from loyalty.engine import reads, vouchers
 from loyalty.engine.access import Access
-from loyalty.engine.answers import Balance, EntryAnswer, RedemptionRecord, TierStanding
+from loyalty.engine.answers import Balance, EntryAnswer, RedemptionRecord
 from loyalty.engine.facts import engagement_facts, purchase_facts, return_facts, unlinked_return_facts
+from loyalty.engine.tier_answers import TierStanding
 from loyalty.members import directory
 from loyalty.members.answers import MemberAnswer
 from loyalty.members.consents import Consents, read_consents

@@ -9,8 +9,8 @@ from asyncpg import Record
 from loyalty.calendar import just_before
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
-from loyalty.engine.answers import NextTier, ProjectedTier, TierWarning, TierWarnings, WindowAnswer
 from loyalty.engine.programs import BEGINNING, Programs, load_programs
+from loyalty.engine.tier_answers import NextTier, ProjectedTier, TierWarning, TierWarnings, WindowAnswer
 from loyalty.errors import FieldError, InvalidRequest
 from loyalty.ledger import store
 from loyalty.ledger.chain import EPOCH, microseconds

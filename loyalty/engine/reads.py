@@ -14,18 +14,14 @@ from loyalty.engine.answers import (
     EntryPage,
     Expiring,
     LotAnswer,
-    NextTier,
     OpenHold,
     PurchasePage,
     PurchaseRecord,
     PurchaseSummary,
-    QualifyingAnswer,
     Receipt,
     RecordedLine,
     RedemptionRecord,
     ReturnReceipt,
-    TierPeriod,
-    TierStanding,
 )
 from loyalty.engine.context import Context
 from loyalty.engine.due import post_due
@@ -41,6 +37,7 @@ from loyalty.engine.outlook import projected
 from loyalty.engine.past import book_at, instants
 from loyalty.engine.programs import BEGINNING, load_programs
 from loyalty.engine.standing import standing_of_head
+from loyalty.engine.tier_answers import NextTier, QualifyingAnswer, TierPeriod, TierStanding
 from loyalty.errors import FieldError, InvalidRequest, UnknownMember, UnknownPurchase, UnknownRedemption
 from loyalty.ledger import store
 from loyalty.ledger.book import Book
