@@ -145,7 +145,7 @@ async def put_program(
             diagnostics=msgspec.to_builtins(parsed.diagnostics),
         )
     async with connection.transaction():
-        await connection.execute("select pg_advisory_xact_lock(hashtext('loyalty.program_version'))")
+        await _one_at_a_time(connection)
         known = await load_programs(connection)
         now = await connection.fetchval("select ledger_now()")
         if not known.all or await _only_starter(connection, known):
@@ -190,11 +190,13 @@ async def _only_starter(connection: Connection, known: Programs) -> bool:
 
 
 async def ensure_program(connection: Connection) -> None:
-    """A database without a program gets the starter program."""
-    if await connection.fetchval("select not exists (select 1 from program_version)"):
-        try:
+    """A database without a program gets the starter program, from one of the servers that start on it."""
+    async with connection.transaction():
+        await _one_at_a_time(connection)
+        if await connection.fetchval("select not exists (select 1 from program_version)"):
             await put_program(connection, starter_source(), "toml", None, None, STARTER_NOTE)
-        except InvalidRequest:
-            # Another server was first with a program of its own.
-            if await connection.fetchval("select not exists (select 1 from program_version)"):
-                raise
+
+
+async def _one_at_a_time(connection: Connection) -> None:
+    """Until the transaction ends nobody else adds a version."""
+    await connection.execute("select pg_advisory_xact_lock(hashtext('loyalty.program_version'))")

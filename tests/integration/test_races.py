@@ -26,6 +26,16 @@ from tests.meeting import codes, meet
 from tests.vault import VAULT
 
 
+async def test_servers_that_start_at_once_give_a_database_one_starter_program(database_url: str) -> None:
+    engines = await asyncio.gather(*(Engine.open(database_url, VAULT, pool_size=1) for _ in range(8)))
+    try:
+        async with engines[0].pool.acquire() as connection:
+            versions = await connection.fetchval("select count(*) from program_version")
+    finally:
+        await asyncio.gather(*(engine.close() for engine in engines))
+    assert versions == 1
+
+
 async def test_the_same_request_fifty_times_at_once_has_one_effect(database_url: str) -> None:
     async with open_ledger(database_url, program(), "ada") as ledger:
         other = await Engine.open(database_url, VAULT, pool_size=4)
