@@ -179,7 +179,7 @@ class Load:
             return
 
     async def _attempts(self, lines: dict[int, Line], call: Call, sents: list[Sent]) -> AsyncIterator[Reply]:
-        """The answers that are not 503, attempt after attempt, until the caller has what it wants."""
+        """The answers that are not "come again", attempt after attempt, until the caller has what it wants."""
         begun = time.monotonic()
         while True:
             for sent in sents:
@@ -189,10 +189,10 @@ class Load:
                 reply = await self._ask(lines, call, sents)
             except LOST as error:
                 self.seen["silence" if isinstance(error, TimeoutError) else "connection lost"] += 1
-            if reply is not None and reply.status == 503:
-                self.seen["503"] += 1
+            if reply is not None and reply.status in (429, 503):
+                self.seen[str(reply.status)] += 1
                 if not reply.headers.get("retry-after", "").isdigit():
-                    self._wrong("503 without Retry-After", reply)
+                    self._wrong("no Retry-After", reply)
             elif reply is not None:
                 yield reply
             if time.monotonic() - begun > PATIENCE_SECONDS:
