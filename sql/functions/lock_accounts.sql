@@ -61,11 +61,14 @@ begin
         select array_agg(row(b.rule, b.points, null)::budget_row) into budgets from budget b where b.shard = p_shard;
     end if;
 
-    -- Of an account that was merged, as of the one it went to.
+    -- Of an account that was merged, as of the one it went to. One look-up by the whole key for each request, whatever the
+    -- planner thinks of tables that have no statistics yet: joined, it read the shard's requests all through.
     select array_agg(row(p.kind, p.id, coalesce(a.merged_into, p.account), p.number, p.fingerprint, p.answer)::found_request)
     into recorded
     from unnest(p_kinds, p_ids) as q (kind, id)
-    join posting p on p.shard = p_shard and p.kind = q.kind and p.id = q.id
+    cross join lateral (
+        select * from posting r where r.shard = p_shard and r.kind = q.kind and r.id = q.id offset 0
+    ) p
     join account a on a.shard = p_shard and a.account = p.account;
 end $$;
 revoke all on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean) from public;
