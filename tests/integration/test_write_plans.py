@@ -13,7 +13,8 @@ async def test_a_lock_reads_no_request_but_those_asked_for(database_url: str) ->
             await ledger.all(*(purchase(1000, member=name) for name in names for _ in range(10)))
         async with ledger.engine.pool.acquire() as connection, connection.transaction():
             await connection.fetch(
-                "select * from lock_accounts(0::smallint, array[1], '{}', array_fill('purchase'::posting_kind, array[200]),"
+                "select * from lock_accounts(0::smallint, array[1], '{}',"
+                " array_fill('purchase'::posting_kind, array[200]),"
                 " array(select 'none-' || i from generate_series(1, 200) i), false)"
             )
             read = await connection.fetchval(
