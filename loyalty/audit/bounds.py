@@ -24,6 +24,8 @@ def check_bounds(
     if pending and (head.pending_until is None or head.pending_until < max(pending)):
         found, until = shown("at", head.pending_until), shown("at", max(pending))
         report("account", "", f"pending_until is {found}, but points are pending until {until}")
+    if head.status == "merged":
+        return  # its bounds went on with it, and so did what came into it
     rows = [*books.qualifying, *inherited]
     if rows and not _surely_within(rows, head):
         _tier_metric(books, sorted(rows), head, report)

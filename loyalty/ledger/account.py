@@ -214,6 +214,12 @@ class Account:
 
     # -- the head after it all -------------------------------------------------------------------------------------
 
+    def _ahead(self) -> datetime | None:
+        """An activity ahead of the clock: a version put before it is reached may let idle points die sooner, so what is
+        due is worked out again then."""
+        at = self.head.active_at
+        return at if at is not None and at > self.recorded_at and self._idle_end(at) is not None else None
+
     def head_row(self) -> HeadRow:
         """The account's head as it is to be stored. `due_at` stays where it is while it is a sound bound."""
         head = self.head
@@ -223,6 +229,7 @@ class Account:
             (at for at in (
                 self.next_expiry(),
                 self._idle_end(moved) if moved is not None else None,
+                self._ahead(),
                 min((hold.until for hold in self.holds.values()), default=None),
                 head.tier_verdict_at,
             ) if at is not None),

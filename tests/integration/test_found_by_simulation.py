@@ -233,3 +233,17 @@ async def test_a_purchase_is_not_paid_with_a_redemption_of_another_member_in_ano
         for member in members[1:]:
             paid = purchase(10000, member=member, pay=PurchaseRedemption("x", points=10))
             await ledger.refused(paid, IdConflict)
+
+
+async def test_the_bounds_of_a_merged_account_are_not_held_to_what_came_into_it_and_went_on(
+    database_url: str,
+) -> None:
+    """Goods that came back without their purchase lowered the bound of an account that they came to with a merge; once
+    it was merged itself, the audit looked for them where they were no longer."""
+    async with open_ledger(database_url, program(), "ada", "bob", "eve") as ledger:
+        await ledger.do(purchase(10000, START - timedelta(days=20), "bob"))
+        await ledger.do(UnlinkedReturn("t", "ada", START - timedelta(days=10), (line(5000),)))
+        await ledger.engine.merge("ada", "bob")
+        await ledger.all(purchase(3000, START, "bob", id="p"), goods_back("p"))
+        await ledger.assert_sound()
+        await ledger.engine.merge("bob", "eve")

@@ -266,3 +266,19 @@ async def test_points_added_by_hand_live_by_the_program_or_as_told(database_url:
         await ledger.refused(adjust(0), InvalidRequest)
         await ledger.refused(adjust(-13), InsufficientPoints)
         await ledger.do(adjust(-12))
+
+
+async def test_idle_points_end_by_a_version_that_came_between_a_purchase_and_its_time(
+    database_url: str,
+) -> None:
+    """A till's clock was four minutes ahead: the new version was in force by the time of the purchase, and what was due
+    when was still told by the old one."""
+    async with open_ledger(database_url, program(expiry("inactivity", months=12)), "ada") as ledger:
+        receipt = await ledger.do(purchase(10000, await ledger.engine.now() + timedelta(minutes=4)))
+        await ledger.put(program(expiry("inactivity", days=5)))
+        await ledger.assert_sound()
+        assert receipt.points_earned == 100
+        await ledger.move_clock(timedelta(days=6))
+        assert await ledger.points() == (0, 0, 0, 0)
+        await ledger.refused(redeem(10), InsufficientPoints)
+        assert await ledger.entries() == [("earn", 100), ("expire", -100)]
