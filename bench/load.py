@@ -47,11 +47,13 @@ def drive(
     key: str = "",
     items: int = 1,
     tag: str = "",
+    patient: bool = False,
     **options: object,
 ) -> Sample:
     """Load `url` with requests made by `lua/SCRIPT.lua` for so long; it stops at MOST requests.
 
-    items: how many a request holds; the rate counts them. options: handed to the script.
+    items: how many a request holds; the rate counts them. patient: connections that the server closes are not a
+    failure. options: handed to the script.
     Raises BenchError when requests failed on the way (refusals are counted, not raised).
     """
     tag = tag or f"b{secrets.token_hex(5)}"
@@ -78,7 +80,7 @@ def drive(
     if ran.returncode != 0 or not result:
         raise BenchError(f"{script}: wrk failed: {(ran.stderr or ran.stdout).strip()[-500:]}")
     found = json.loads(result[-1].removeprefix("RESULT "))
-    if found["failed"] or found["timeouts"]:
+    if (found["failed"] and not patient) or found["timeouts"]:
         raise BenchError(
             f"{script}: {found['failed']} connections failed, {found['timeouts']} requests timed out"
         )

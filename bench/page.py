@@ -27,6 +27,7 @@ _SHORT = {
     "P11": "p99 / p50 at half rate",
     "P12": "memory after a million / 100,000",
     "P13": "two servers / one, hot accounts",
+    "P14": "p99 beside floods / without",
 }
 MOST = 2.0
 """How far the chart of ratios goes, in bars."""

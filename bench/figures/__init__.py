@@ -14,6 +14,7 @@ from bench.figures import (
     p11_half_rate,
     p12_memory,
     p13_two_servers,
+    p14_floods,
 )
 
 FIGURES = (
@@ -30,4 +31,5 @@ FIGURES = (
     p11_half_rate.FIGURE,
     p12_memory.FIGURE,
     p13_two_servers.FIGURE,
+    p14_floods.FIGURE,
 )

@@ -1,0 +1,61 @@
+"""P14: honest tills at half load beside floods of bad or greedy requests, against the same without them, in turns."""
+
+import statistics
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from bench.contestants import PURCHASES
+from bench.figures.p11_half_rate import half_load
+from bench.harness import Bench, Figure, Result, load_options
+from bench.load import drive
+
+ROUNDS = 3
+FLOODS: dict[str, dict[str, Any]] = {
+    "rubbish": {"script": "rubbish", "clients": 32},
+    "duplicates": {"script": "duplicates", "clients": 32},
+    "one account": {"script": "redemptions", "clients": 32, "hot_share": 1, "hot_members": 1},
+    "uploads of 10,000": {"script": "upload", "clients": 2, "size": 10_000},
+}
+LEAST_SECONDS = 6
+
+
+def judge(bench: Bench) -> Result:
+    """The worst of the ratios: each the median p99 beside a flood over the median p99 alone."""
+    server = bench.server("floods", bench.database("floods"))
+    rate = bench.rate("purchases")
+    seconds = max(bench.scale.seconds, LEAST_SECONDS)
+    half_load(bench, server.url, bench.scale.warm_seconds, rate)
+    p99: dict[str, list[float]] = {name: [] for name in ("alone", *FLOODS)}
+    for number in range(1, ROUNDS + 1):
+        for name, taken in p99.items():
+            taken.append(_p99(bench, server.url, seconds, rate, FLOODS.get(name)))
+        bench.say(
+            f"  round {number}: p99 " + ", ".join(f"{taken[-1]:.1f} ms {name}" for name, taken in p99.items())
+        )
+    parts = {f"p99 ms {name}": statistics.median(taken) for name, taken in p99.items()}
+    alone = parts["p99 ms alone"]
+    return Result(max(parts.values()) / alone, parts)
+
+
+def _p99(bench: Bench, url: str, seconds: float, rate: float, flood: dict[str, Any] | None) -> float:
+    if flood is None:
+        return half_load(bench, url, seconds, rate).p99_ms
+    options = load_options(bench) | flood
+    with ThreadPoolExecutor(1) as beside:
+        # It begins earlier and ends later than what is measured.
+        flooding = beside.submit(drive, url, options.pop("script"), seconds + 2, patient=True, **options)
+        honest = half_load(bench, url, seconds, rate)
+        flooding.result()
+    return honest.p99_ms
+
+
+FIGURE = Figure(
+    "P14",
+    "p99 of honest purchases at half load beside the worst flood / without",
+    3,
+    False,
+    (PURCHASES,),
+    judge,
+    1,
+    quick=False,
+)
