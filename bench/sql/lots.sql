@@ -1,10 +1,11 @@
 -- One adjustment that grants a lot to each account of a range, as the engine would have posted it a day ago: posting
--- (chained by hash), entry, lot, open lot, head. :points a lot, :life from now to its end, :first and :last account.
+-- (chained by hash), entry, lot, open lot, head. :points a lot, :life from now to its end, :first and :last account,
+-- :part of :parts (the accounts of one connection).
 with old as (
     select a.*, date_trunc('hour', now()) - interval '400 days' + (a.number * interval '1 minute') as at,
            date_trunc('hour', now()) + interval :life as expires_at,
            'load-' || a.account || '-' || a.number as id
-    from account a where a.shard = 0 and a.account between :first and :last
+    from account a where a.shard = 0 and a.account between :first and :last and a.account % :parts = :part
 ), said as (
     select o.*, sha256(convert_to(o.id, 'UTF8')) as fingerprint,
            format('{"points":%s,"reason":"brought along"}', :points) as facts,
