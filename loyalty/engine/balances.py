@@ -23,7 +23,7 @@ from loyalty.errors import Overloaded, UnknownMember
 from loyalty.ledger import store
 from loyalty.ledger.chain import EPOCH
 from loyalty.ledger.state import NEVER
-from loyalty.members.directory import see_secret, where_are
+from loyalty.members.directory import look_up, why_not_found
 from loyalty.members.identity import Name, parse_reference
 from loyalty.rules.redeem import amount_for_points
 
@@ -61,9 +61,6 @@ class _Read:
     def fail(self, error: Exception) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
-
-    def fail_unknown(self) -> None:
-        self.fail(UnknownMember(f"No member is called {self.member}."))
 
 
 class _Lane:
@@ -146,11 +143,7 @@ class Balances:
         if rows:
             places = list(spread.values())
             self._tell([named.pop(places[row["place"] - 1], []) for row in rows], rows)
-        if any(name.scheme != "id" for name in named):
-            await see_secret(self._access.pool, self._access.vault)
-        for unknown in named.values():
-            for read in unknown:
-                read.fail_unknown()
+        await self._call_unknown(named)
 
     def _tell(self, asked: list[list[_Read]], rows: list[Record]) -> None:
         now = EPOCH + timedelta(microseconds=rows[0]["now_us"])  # a timestamp in each row costs more
@@ -184,9 +177,8 @@ class Balances:
         named = _by_name(reads)
         in_shard: dict[int, dict[int, list[_Read]]] = defaultdict(lambda: defaultdict(list))
         async with self._access.pool.acquire() as connection:
-            for name, (shard, account) in (
-                await where_are(connection, self._access.vault, list(named))
-            ).items():
+            found = await look_up(connection, self._access.vault, list(named))
+            for name, (shard, account) in found.items():
                 in_shard[shard][account] += named.pop(name, [])
             for shard, asked in in_shard.items():
                 locked = await store.read_accounts(connection, shard, list(asked))
@@ -202,9 +194,18 @@ class Balances:
                     for read in asked[book.account]:
                         read.succeed(body)
                     await asyncio.sleep(0)  # others first
-        for unknown in named.values():
-            for read in unknown:
-                read.fail_unknown()
+        await self._call_unknown(named)
+
+    async def _call_unknown(self, named: dict[Name, list[_Read]]) -> None:
+        """Fails the reads of names under which nobody was found."""
+        doubt = await why_not_found(self._access.pool, self._access.vault, named)
+        for name, reads in named.items():
+            for read in reads:
+                read.fail(
+                    UnknownMember(f"No member is called {read.member}.")
+                    if doubt is None or name.scheme == "id"
+                    else doubt
+                )
 
     async def _know_programs(self, connection: Connection, newest: int) -> None:
         if newest != self._access.programs_known.newest:

@@ -9,7 +9,7 @@ from loyalty.engine.item import Item, belongs_to_another, keys_of, paying_with, 
 from loyalty.errors import LoyaltyError, UnknownClaim, UnknownMember, UnknownPurchase, UnknownRedemption
 from loyalty.ledger import store
 from loyalty.ledger.store import RequestKey, Where
-from loyalty.members.directory import where_are
+from loyalty.members.directory import look_up, why_not_found
 
 
 async def resolve(engine: Access, connection: asyncpg.Connection, items: list[Item]) -> list[Item]:
@@ -20,7 +20,8 @@ async def resolve(engine: Access, connection: asyncpg.Connection, items: list[It
     """
     names = list({item.name for item in items if item.name is not None})
     keys = list({key for item in items for key in keys_of(item)})
-    members = await where_are(connection, engine.vault, names) if names else {}
+    members = await look_up(connection, engine.vault, names) if names else {}
+    doubt = await why_not_found(connection, engine.vault, [name for name in names if name not in members])
     found = await store.find_requests(connection, engine.shards, keys) if keys else {}
     coming: dict[RequestKey, set[Where]] = defaultdict(set)
     todo = []
@@ -37,7 +38,7 @@ async def resolve(engine: Access, connection: asyncpg.Connection, items: list[It
                 break
             where = next(iter(claims), None)
         if where is None:
-            item.outcome = _unknown(item)
+            item.outcome = _unknown(item, doubt)
             continue
         taken = paying_with(item, found)
         if taken is not None and (taken.shard, taken.account) != where:
@@ -51,9 +52,11 @@ async def resolve(engine: Access, connection: asyncpg.Connection, items: list[It
     return todo
 
 
-def _unknown(item: Item) -> LoyaltyError:
+def _unknown(item: Item, doubt: LoyaltyError | None) -> LoyaltyError:
     subject = item.address.subject
     if subject is None:
+        if doubt is not None and item.name is not None and item.name.scheme != "id":
+            return doubt
         return UnknownMember(f"No member is called {item.address.member}. Enrol the member first.")
     if subject[0] == "purchase":
         return UnknownPurchase(

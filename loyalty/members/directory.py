@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from loyalty import acts
 from loyalty.db.sql import query
-from loyalty.errors import FieldError, InvalidRequest, MemberExists, UnknownMember
+from loyalty.errors import FieldError, InvalidRequest, MemberExists, Overloaded, UnknownMember
 from loyalty.members.answers import MemberAnswer
 from loyalty.members.identity import SCHEMES, Name, names_of, parse_reference
 from loyalty.members.text import text_errors
@@ -54,28 +54,53 @@ async def where_are(
     connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy", vault: Vault, names: Sequence[Name]
 ) -> dict[Name, tuple[Shard, AccountNumber]]:
     """The accounts that names mean now; unknown names are absent. Raises Overloaded as `see_secret` does."""
+    found = await look_up(connection, vault, names)
+    doubt = await why_not_found(connection, vault, [name for name in names if name not in found])
+    if doubt is not None:
+        raise doubt
+    return found
+
+
+async def look_up(
+    connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy", vault: Vault, names: Sequence[Name]
+) -> dict[Name, tuple[Shard, AccountNumber]]:
+    """The accounts that names mean now. Of those that are absent ask `why_not_found` before calling them unknown."""
     spread = list(vault.spread(names).items())
     rows = await connection.fetch(
         "select * from resolve_members($1, $2)",
         [scheme for (scheme, _), _ in spread],
         [value for (_, value), _ in spread],
     )
-    found = {spread[row["place"] - 1][1]: (row["shard"], row["account"]) for row in rows}
-    if any(name.scheme != "id" and name not in found for name in names):
+    return {spread[row["place"] - 1][1]: (row["shard"], row["account"]) for row in rows}
+
+
+async def why_not_found(
+    connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy | asyncpg.Pool",
+    vault: Vault,
+    names: Iterable[Name],
+) -> Overloaded | None:
+    """Why nobody was found under these names although somebody may bear one. None: they are unknown.
+
+    A member_id is never in doubt: it is kept as it is.
+    """
+    if all(name.scheme == "id" for name in names):
+        return None
+    try:
         await see_secret(connection, vault)
-    return found
+    except Overloaded as doubt:
+        return doubt
+    return None
 
 
 async def see_secret(
     connection: "asyncpg.Connection | asyncpg.pool.PoolConnectionProxy | asyncpg.Pool", vault: Vault
 ) -> None:
-    """See that nobody is called unknown for want of the secret under which all are found.
+    """See that nobody is called unknown for want of a secret under which people are found.
 
-    Raises Overloaded when this process was not given the secret in use.
+    Raises Overloaded when this process lacks the secret in use, or one that a rotation has not replaced everywhere yet.
     """
-    in_use = await connection.fetchval(query("secret_now"))
-    if in_use is not None:
-        vault.key(in_use)
+    for needed in await connection.fetchval(query("secrets_needed")):
+        vault.key(needed)
 
 
 async def read(pool: "asyncpg.Pool", vault: Vault, reference: str) -> Listed:

@@ -14,6 +14,7 @@ import asyncpg
 from loyalty import acts
 from loyalty.db.connect import connect_owner
 from loyalty.db.sql import query
+from loyalty.errors import Overloaded
 from loyalty.members.identity import Name
 from loyalty.members.vault import SealingKey, Vault
 
@@ -33,10 +34,12 @@ async def rotate(
     Returns:
         how many values were sealed anew, and the key that seals now.
     Raises:
-        Overloaded: the vault lacks a secret that is still needed.
+        Overloaded: the vault lacks a secret that is still needed, or another rotation is under way.
     """
     connection = await connect_owner(database_url, application_name="loyalty privacy rotate")
     try:
+        if not await connection.fetchval("select pg_try_advisory_lock(hashtext('loyalty.rotation'))"):
+            raise Overloaded("Another rotation is under way; it goes on by itself.", retry_after=60)
         key = await _take_newest(connection, vault)
         sealed = 0
         while await connection.fetchval(query("seal_left"), key.id):
@@ -46,6 +49,7 @@ async def rotate(
                 if progress is not None:
                     progress(min(first + ACCOUNTS_AT_ONCE - 1, last), last)
             await asyncio.sleep(_PAUSE_SECONDS)
+        await connection.execute("update setting set older_secret_ids = '{}'")
         # Old row versions still hold what the old secret opens.
         for table in _TABLES:
             await connection.execute(f"vacuum {table}")
@@ -59,11 +63,15 @@ async def _take_newest(connection: asyncpg.Connection, vault: Vault) -> SealingK
     async with connection.transaction():
         # Who seals at this moment ends first; nobody begins with the old secret after that.
         await connection.execute("select pg_advisory_xact_lock(hashtext('loyalty.secret'))")
-        old = await connection.fetchval("select secret_id from setting")
-        if old is not None:
-            vault.key(old)
-        if old != key.id:
-            await connection.execute("update setting set secret_id = $1", key.id)
+        needed = await connection.fetchval(query("secrets_needed"))
+        for id in needed:
+            vault.key(id)
+        if needed[:1] != [key.id]:
+            await connection.execute(
+                "update setting set secret_id = $1, older_secret_ids = $2",
+                key.id,
+                [id for id in needed if id != key.id],
+            )
             await acts.note(connection, "secret.changed", key.id.hex())
     return key
 

@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loyalty.errors import Overloaded
+from loyalty.db.sql import query
 from loyalty.members.vault import Vault
 from loyalty.settings import SECRET_BYTES, Settings, SettingsError, read_secrets
 
@@ -43,18 +43,24 @@ async def check_secret(pool: "asyncpg.Pool", vault: Vault) -> None:
     """See that what this database holds of people can be opened. A database without any takes the newest secret.
 
     Raises:
-        SettingsError: no secret is set, or none of them is the one in use.
+        SettingsError: no secret is set, or one that is needed is missing among them: the one in use, or an older one
+            with which something is still sealed.
     """
     need_secret(vault)
     async with pool.acquire() as connection, connection.transaction():
-        in_use = await connection.fetchval("select secret_in_use($1)", vault.newest)
-    try:
-        vault.key(in_use)
-    except Overloaded:
+        await connection.fetchval("select secret_in_use($1)", vault.newest)
+        in_use, *older = await connection.fetchval(query("secrets_needed"))
+    if not vault.knows(in_use):
         raise SettingsError(
             VARIABLE,
             "the secret that this database was used with before (a new one goes before it, with a comma)",
-        ) from None
+        )
+    if not all(map(vault.knows, older)):
+        raise SettingsError(
+            VARIABLE,
+            "the new secret and the one before it, with a comma: `loyalty privacy rotate` is not through, what it has"
+            " not come to yet needs the old one. Run it to its end with both, then leave the old one out",
+        )
 
 
 def _kept(folder: Path) -> str:

@@ -97,6 +97,10 @@ class Vault:
     def keys(self) -> tuple[SealingKey, ...]:
         return tuple(self._keys.values())
 
+    def knows(self, id: bytes) -> bool:
+        """Whether this process was given the secret of this id."""
+        return id in self._keys
+
     def key(self, id: bytes | None) -> SealingKey:
         """The key of this id. Raises Overloaded if this process was not given its secret."""
         key = self._keys.get(id or b"")
@@ -127,11 +131,9 @@ class Vault:
         return date.fromisoformat(self.open(sealed))
 
     def stored(self, name: Name) -> tuple[str, ...]:
-        """Every way in which a name may stand in the table of names: one for each secret."""
+        """Every way in which a name may stand in the table of names: one for each secret that this process knows."""
         if name.scheme == "id":
             return (name.value,)
-        if not self._keys:
-            self.key(None)
         return tuple(key.stored(name) for key in self._keys.values())
 
     def spread(self, names: Iterable[Name]) -> dict[tuple[str, str], Name]:

@@ -32,12 +32,14 @@ create type program_account as enum ('issued', 'redeemed', 'expired', 'adjusted'
 create type use_purpose as enum ('redeem', 'hold', 'expire', 'clawback', 'debt', 'adjust', 'merge', 'forfeit');
 create type account_status as enum ('active', 'blocked', 'erased', 'merged');
 
--- One row. Set when the database is made; the clock's offset only in a sandbox; which secret seals personal data now.
+-- One row. Set when the database is made; the clock's offset only in a sandbox; which secret seals personal data now, and
+-- with which older ones something may still be sealed while a rotation is not through.
 create table setting (
     one boolean primary key default true check (one),
     shards smallint not null default 1 check (shards > 0),
     clock_offset interval not null default '0',
-    secret_id bytea check (length(secret_id) = 4)
+    secret_id bytea check (length(secret_id) = 4),
+    older_secret_ids bytea[] not null default '{}'
 );
 insert into setting default values;
 

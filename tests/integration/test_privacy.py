@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from stat import S_IMODE
 
@@ -11,7 +11,8 @@ import asyncpg
 import pytest
 
 from loyalty.db.connect import open_pool
-from loyalty.errors import MemberExists, Overloaded
+from loyalty.engine.answers import Answer
+from loyalty.errors import MemberExists, Overloaded, UnknownMember
 from loyalty.members import directory
 from loyalty.members.enrol import enrol
 from loyalty.members.identity import Name
@@ -20,6 +21,8 @@ from loyalty.members.secret import check_secret, secrets_of
 from loyalty.members.vault import Vault
 from loyalty.settings import Settings, SettingsError, write_secrets
 from loyalty.types import Enrolment, MemberChange
+from tests.builders import START, adjust, hold, open_ledger, program
+from tests.builders import purchase as bought
 from tests.e2e.face import face, purchase
 from tests.vault import SECRET, VAULT
 
@@ -127,8 +130,15 @@ async def test_a_rotation_that_was_stopped_goes_on(pool: asyncpg.Pool, database_
     assert (await directory.read(pool, BOTH, "card:1099")).member_id == "m-1099"
     with pytest.raises(Overloaded):
         await rotate(database_url, NEW)
+    with pytest.raises(SettingsError, match="not through"):
+        await check_secret(pool, NEW)  # it would call those unknown whom the rotation has not come to
+    await check_secret(pool, BOTH)
+    for known in (NEW, VAULT):  # one that runs already
+        with pytest.raises(Overloaded):
+            await directory.read(pool, known, "card:nobody")
     sealed, _ = await rotate(database_url, BOTH)
     assert sealed == 200
+    await check_secret(pool, NEW)
     assert (await directory.read(pool, NEW, "card:1099")).member_id == "m-1099"
 
 
@@ -159,6 +169,35 @@ async def test_who_lacks_the_secret_in_use_calls_nobody_unknown(
         assert (ready.status_code, "LOYALTY_SECRET_KEYS" in ready.text) == (503, True)
         assert (await shop.post("/v1/purchases", json=purchase("li", "p-1"))).status_code == 201
         assert (await shop.get("/v1/members/nobody/balance")).status_code == 404
+
+
+async def test_a_name_in_doubt_spoils_no_other(pool: asyncpg.Pool, database_url: str) -> None:
+    """On a server that lacks the secret in use: what goes with an unknown phone in one batch is answered as ever."""
+    async with open_ledger(database_url, program(), "ada", "bob") as ledger:
+        await ledger.do(adjust(1000))
+        await ledger.do(hold(100))
+        await ledger.move_clock(START + timedelta(days=2))  # the hold has ended: ada's balance is judged
+        await rotate(database_url, BOTH)
+        asked = ["ada", "phone:+8613800000001", "bob", "nobody", "ada"] * 3
+        told = await asyncio.gather(
+            *(ledger.engine.balance(member) for member in asked), return_exceptions=True
+        )
+        kinds = [bytes, Overloaded, bytes, UnknownMember, bytes] * 3
+        assert [type(one) for one in told] == kinds
+        baskets = [bought(1000, member=member) for member in asked]
+        done = await ledger.engine.submit_many(baskets)
+        assert [type(one) for one in done] == [Answer if kind is bytes else kind for kind in kinds]
+
+
+async def test_two_rotations_do_not_meet(pool: asyncpg.Pool, database_url: str) -> None:
+    for number in range(600):
+        await enrol(pool, VAULT, Enrolment(member_id=f"m-{number}", card=f"{number}"), NOW)
+    third = Vault([bytes(32), NEW_SECRET, SECRET])
+    outcomes = await asyncio.gather(
+        rotate(database_url, BOTH), rotate(database_url, third), return_exceptions=True
+    )
+    refused = [one for one in outcomes if isinstance(one, BaseException)]
+    assert [type(one) for one in refused] == [Overloaded]
 
 
 async def test_a_server_starts_only_with_the_secret_of_its_database(pool: asyncpg.Pool) -> None:

@@ -1,2 +1,0 @@
--- Which secret seals personal data now; null before the first.
-select secret_id from setting
