@@ -9,7 +9,7 @@ same ids until there is an answer; tills that may be offline put theirs into an 
 """
 
 from loyalty.client.client import Client, Unreachable
-from loyalty.client.outbox import Outbox, Refusal
+from loyalty.client.outbox import Outbox, OutboxUnusable, Refusal
 from loyalty.client.upload import Uploaded
 
-__all__ = ["Client", "Outbox", "Refusal", "Unreachable", "Uploaded"]
+__all__ = ["Client", "Outbox", "OutboxUnusable", "Refusal", "Unreachable", "Uploaded"]
