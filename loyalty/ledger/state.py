@@ -58,7 +58,8 @@ class Estate:
 
 @dataclass(slots=True)
 class Head:
-    """An account's head as it was locked. `loaded`: all open lots and holds came with it."""
+    """An account's head as it was locked. `loaded`: all open lots and holds came with it; else the lots that
+    are pending, and before a first activity the idle ones."""
 
     account: int
     status: str

@@ -1,6 +1,6 @@
 -- Locks accounts in order, then reads, in new statements, what decisions about them need. One shard a call.
--- p_loaded: the accounts whose open lots and holds are all wanted; they come anyway where something is due or pending, and
--- where a first activity may end points.
+-- p_loaded: the accounts whose open lots and holds are all wanted; they come anyway where something is due. Of the others
+-- come the lots that are pending, and before a first activity the idle ones, which it may end.
 -- p_kinds, p_ids: requests whose rows, if any, come back, read under the lock.
 drop function if exists lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean);
 create or replace function lock_accounts(
@@ -12,6 +12,7 @@ create or replace function lock_accounts(
 #variable_conflict use_column
 declare
     v_loaded bigint[];
+    v_partly bigint[];
 begin
     perform 1 from account a where a.shard = p_shard and a.account = any (p_accounts)
         order by a.account for no key update;
@@ -24,21 +25,28 @@ begin
             a.recorded_at, a.due_at, a.pending_until, a.active_at, a.purchases,
             a.tier, a.tier_since, a.tier_valid_until, a.tier_verdict_at, a.tier_ground_at, a.tier_judged_at,
             a.spend_bound, a.visits_bound, a.bound_at,
-            a.account = any (p_loaded) or coalesce(a.due_at <= lock_accounts.now, false) or coalesce(a.pending_until > lock_accounts.now, false)
-                or (a.active_at is null and a.balance <> 0)
-        )::locked_head)
-    into heads
+            whole.wanted
+        )::locked_head),
+        array_agg(a.account) filter (where whole.wanted),
+        array_agg(a.account) filter (where a.pending_until > lock_accounts.now or (a.active_at is null and a.balance <> 0))
+    into heads, v_loaded, v_partly
     from account a
     left join member m on m.account = a.account
+    cross join lateral (
+        select a.account = any (p_loaded) or coalesce(a.due_at <= lock_accounts.now, false) as wanted
+    ) whole
     where a.shard = p_shard and a.account = any (p_accounts);
 
-    select array_agg(h.account) into v_loaded from unnest(heads) h where h.loaded;
-
-    if v_loaded is not null then
+    if v_loaded is not null or v_partly is not null then
         select array_agg(row(o.account, o.lot, o.origin, o.remaining, o.earned_at, o.spendable_from, o.expires_at,
                 o.idle, o.purchase_id)::open_lot_row)
-        into lots from open_lot o where o.shard = p_shard and o.account = any (v_loaded);
+        into lots
+        from open_lot o
+        where o.shard = p_shard and o.account = any (v_loaded || v_partly)
+            and (o.idle or o.spendable_from > lock_accounts.now or o.account = any (v_loaded));
+    end if;
 
+    if v_loaded is not null then
         select array_agg(row(h.account, h.redemption_id, h.posting, h.points, h.until)::hold_row)
         into holds from open_hold h where h.shard = p_shard and h.account = any (v_loaded);
 

@@ -1,6 +1,8 @@
 """The write path reads by keys from the first day on, when the planner knows nothing of the tables yet."""
 
-from tests.builders import open_ledger, program, purchase
+from datetime import timedelta
+
+from tests.builders import START, adjust, expiry, open_ledger, program, purchase
 
 MEMBERS = 20
 
@@ -22,3 +24,21 @@ async def test_a_lock_reads_no_request_but_those_asked_for(database_url: str) ->
                 " where relname = 'posting'"
             )
     assert read == 0
+
+
+async def test_a_purchase_reads_of_the_lots_those_that_its_receipt_counts(database_url: str) -> None:
+    """All lots of a member with pending points came along with each purchase, however many they were."""
+    source = program("pending_days = 14\n" + expiry("after", days=365))
+    async with open_ledger(database_url, source, "ada", pool_size=1) as ledger:
+        for points in (10, 20, 30):
+            await ledger.do(adjust(points, expires_at=START + timedelta(days=300)))
+        await ledger.do(purchase(4000))
+        receipt = await ledger.do(purchase(5000))
+        assert (receipt.balance.available, receipt.balance.pending) == (60, 90)
+        account = await ledger.value("select account from account")
+        lots = (
+            "select lots from lock_accounts(0::smallint, array[$1::bigint], $2::bigint[], '{}', '{}', false)"
+        )
+        async with ledger.engine.pool.acquire() as connection:
+            assert [lot["remaining"] for lot in await connection.fetchval(lots, account, [])] == [40, 50]
+            assert len(await connection.fetchval(lots, account, [account])) == 5
