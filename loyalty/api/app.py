@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -38,7 +39,7 @@ from loyalty.api.methods import Methods
 from loyalty.api.metrics import keep_figures
 from loyalty.api.observer import Observer
 from loyalty.api.page import OfflineSwagger, front
-from loyalty.api.patience import watch
+from loyalty.api.patience import open_connections, watch
 from loyalty.api.problems import handle
 from loyalty.api.stopping import Stopping
 from loyalty.api.traces import open_traces
@@ -100,13 +101,14 @@ def create_app(settings: Settings) -> Litestar:
         ]
         try:
             await ring.open()
-            app.state["context"] = Context(settings, engine, ring, runner, limiter, stopping)
+            app.state["context"] = Context(settings, engine, ring, runner, limiter, stopping, Counter())
             scheduler.open()
             stopping.open()
             gc.collect()
             gc.freeze()
             gc.set_threshold(GC_THRESHOLD, 20, 20)
             keep_buffers()
+            open_connections()
             yield
         finally:
             stopping.close()

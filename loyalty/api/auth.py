@@ -10,7 +10,7 @@ from litestar import Request
 from loyalty.acts import Actor, acting
 from loyalty.api.context import Context
 from loyalty.api.reply import Reply
-from loyalty.errors import Forbidden, Unauthenticated
+from loyalty.errors import Forbidden, Overloaded, Unauthenticated
 from loyalty.keys import Identity
 from loyalty.members.token import read_token
 
@@ -23,6 +23,10 @@ ADMIN: tuple[str, ...] = ()
 
 _ACT = ("ops", "admin")
 """Roles whose acts are written down."""
+
+UNDER_WAY_A_KEY = 512
+"""Calls of one key that a process serves at once: many more than keep it busy, and few enough for the next key's to
+come soon."""
 
 Handler = Callable[[Request[Any, Any, Any]], Awaitable[Reply]]
 
@@ -51,7 +55,19 @@ def allow(roles: tuple[str, ...], handler: Handler) -> Handler:
         scope["auth"] = found
         if found.role in _ACT:
             acting.set(Actor(found.key_id, found.name, str(scope["request_id"])))  # type: ignore[typeddict-item]
-        return await handler(request)
+        under_way = held.under_way
+        if under_way[found.key_id] >= UNDER_WAY_A_KEY:
+            raise Overloaded(
+                f"{UNDER_WAY_A_KEY} calls of this key are under way. Try again when some are answered.",
+                retry_after=1,
+            )
+        under_way[found.key_id] += 1
+        try:
+            return await handler(request)
+        finally:
+            under_way[found.key_id] -= 1
+            if not under_way[found.key_id]:
+                del under_way[found.key_id]
 
     return checked
 

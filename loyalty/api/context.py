@@ -1,5 +1,6 @@
 """What one server process holds while it runs."""
 
+from collections import Counter
 from typing import NamedTuple
 
 from loyalty.api.limiter import Limiter
@@ -11,7 +12,10 @@ from loyalty.settings import Settings
 
 
 class Context(NamedTuple):
-    """Made when the server starts, closed when it stops; handlers reach it by `reading.context`."""
+    """Made when the server starts, closed when it stops; handlers reach it by `reading.context`.
+
+    under_way: the calls of each key that are being served.
+    """
 
     settings: Settings
     engine: Engine
@@ -19,3 +23,4 @@ class Context(NamedTuple):
     jobs: JobRunner
     limiter: Limiter | None
     stopping: Stopping
+    under_way: Counter[str]
