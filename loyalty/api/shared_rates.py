@@ -6,6 +6,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 CONNECTIONS = 4
+"""More keys than these that ask at once wait for each other."""
 SOCKET_SECONDS = 5.0
 """The end of what nobody waits for any more; who asks waits less."""
 
@@ -29,13 +30,15 @@ class SharedRates:
     """A connection to Redis. Close it."""
 
     def __init__(self, url: str) -> None:
-        self._redis = redis.asyncio.from_url(
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
             socket_timeout=SOCKET_SECONDS,
             socket_connect_timeout=SOCKET_SECONDS,
             max_connections=CONNECTIONS,
+            timeout=SOCKET_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
+        self._redis = redis.asyncio.Redis.from_pool(pool)
         self._draw = self._redis.register_script(_SCRIPT)
 
     async def take(self, key_id: str, rate: int, asked: int) -> tuple[int, float]:

@@ -1,7 +1,9 @@
 """Limits: rates that hold over all servers, Redis that dawdles or dies, clients that drip, hoard or flood."""
 
 import asyncio
+import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,8 +12,11 @@ import asyncpg
 import pytest
 
 from loyalty.api import batch, limiter, patience
+from loyalty.api.limiter import Limiter
 from loyalty.db import connect
 from loyalty.engine import batcher
+from loyalty.errors import RateLimited
+from loyalty.keys import Identity
 from tests.e2e.face import ADMIN_KEY, Face, code, face, purchase, serving
 
 RATE = 40
@@ -61,6 +66,28 @@ async def test_the_rate_holds_over_all_servers_with_redis(
             (first, _), (other, _) = await asyncio.gather(_ask(one, 2.0), _ask(two, 2.0))
         assert RATE * 1.5 <= first + other <= RATE * 3 + 6
         assert min(first, other) > 0
+
+
+async def test_the_rates_of_many_keys_at_once_hold_over_all_servers(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limiter, "REDIS_SECONDS", 10.0)
+    servers = [Limiter({"pos": 10}, redis_url) for _ in range(2)]
+    let_in: Counter[str] = Counter()
+
+    async def call(server: Limiter, key_id: str) -> None:
+        with contextlib.suppress(RateLimited):
+            await server.take(Identity(key_id, "pos"))
+            let_in[key_id] += 1
+
+    begun = time.monotonic()
+    keys = [f"{redis_url}/{number}" for number in range(40)]
+    await asyncio.gather(*(call(server, key) for _ in range(20) for key in keys for server in servers))
+    most = 10 * (1 + time.monotonic() - begun) + 2
+    for server in servers:
+        await server.close()
+    assert min(let_in[key] for key in keys) >= 10
+    assert max(let_in.values()) <= most, "each server counted by itself"
 
 
 async def test_a_redis_that_is_gone_fails_no_request(database_url: str, unused_tcp_port_: int) -> None:
