@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from loyalty import acts
 from loyalty.db.sql import query
 from loyalty.errors import FieldError, InvalidRequest
 from loyalty.jobs.runner import Kind, bury_dead
@@ -43,11 +44,11 @@ async def record_job(
     counts: dict[str, Any],
     seconds: float,
 ) -> None:
-    """Keep a run that a command made, which took `seconds`."""
-    told = msgspec.json.encode(counts).decode()
-    await pool.execute(
-        query("job_record"), f"j-{secrets.token_hex(6)}", kind, through, dry_run, told, seconds
-    )
+    """Keep a run that a command made, which took `seconds`, and the act that it was."""
+    job_id, told = f"j-{secrets.token_hex(6)}", msgspec.json.encode(counts).decode()
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(query("job_record"), job_id, kind, through, dry_run, told, seconds)
+        await acts.note(connection, "job.started", job_id, kind=kind, dry_run=dry_run)
 
 
 def _fields(row: asyncpg.Record) -> dict[str, Any]:

@@ -58,14 +58,14 @@ class JobRunner:
         """
         await bury_dead(self._engine.pool)
         for _ in range(3):
-            row = await self._make(kind, through, dry_run, asked, None)
+            async with self._engine.pool.acquire() as connection, connection.transaction():
+                row = await _make(connection, kind, through, dry_run, asked, None)
+                if row is not None and row["made"]:
+                    await acts.note(connection, "job.started", row["job_id"], kind=kind, dry_run=dry_run)
             if row is not None:
                 if row["request"] != asked:
                     raise Busy
                 if row["made"]:
-                    await acts.note(
-                        self._engine.pool, "job.started", row["job_id"], kind=kind, dry_run=dry_run
-                    )
                     self._begin(row["job_id"], kind, work)
                 return str(row["job_id"])
         # The one under way was made after our statement began, three times over.
@@ -73,7 +73,7 @@ class JobRunner:
 
     async def start_slot(self, kind: Kind, slot: datetime, through: datetime, work: Work) -> str | None:
         """Start the run that was to begin at `slot`. None: it was begun already, or another job of its kind runs."""
-        row = await self._make(kind, through, False, None, slot)
+        row = await _make(self._engine.pool, kind, through, False, None, slot)
         if row is None or not row["made"]:
             return None
         self._begin(row["job_id"], kind, work)
@@ -82,14 +82,6 @@ class JobRunner:
     async def wait(self) -> None:
         """Wait until all that this process started has ended."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _make(
-        self, kind: Kind, through: datetime, dry_run: bool, asked: str | None, slot: datetime | None
-    ) -> asyncpg.Record | None:
-        job_id = f"j-{secrets.token_hex(6)}"
-        return await self._engine.pool.fetchrow(
-            query("job_start"), job_id, kind, through, dry_run, asked, slot
-        )
 
     def _begin(self, job_id: str, kind: Kind, work: Work) -> None:
         task = asyncio.create_task(self._run(job_id, kind, work), name=f"job {kind}")
@@ -127,6 +119,18 @@ class JobRunner:
                 await note.write("failed", "it failed; the log of the server tells why")
         finally:
             signs.cancel()
+
+
+async def _make(
+    database: "asyncpg.Pool | asyncpg.pool.PoolConnectionProxy",
+    kind: Kind,
+    through: datetime,
+    dry_run: bool,
+    asked: str | None,
+    slot: datetime | None,
+) -> asyncpg.Record | None:
+    job_id = f"j-{secrets.token_hex(6)}"
+    return await database.fetchrow(query("job_start"), job_id, kind, through, dry_run, asked, slot)
 
 
 async def bury_dead(pool: asyncpg.Pool) -> None:

@@ -4,6 +4,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
+
 from tests.e2e.face import Face, code, face
 
 NEVER_BY_ITSELF = {"sandbox": True, "schedule": "off"}
@@ -57,6 +59,24 @@ async def test_ops_time_out_holds_by_hand_and_see_what_came_of_it(database_url: 
         assert (job["status"], job["counts"]["holds_timed_out"], job["slot"]) == ("done", 1, None)
         future = {"through": (later + timedelta(days=1)).isoformat()}
         assert code(await shop.post("/v1/jobs/hold-timeouts", json=future), 422) == "future-time"
+
+
+async def test_a_job_that_cannot_be_written_down_as_an_act_is_not_started(database_url: str) -> None:
+    async with face(database_url, log_level="critical", **NEVER_BY_ITSELF) as shop:
+        owner = await asyncpg.connect(database_url)
+        try:
+            await owner.execute("set search_path = loyalty")
+            await owner.execute(
+                "alter table act add constraint never check (what <> 'job.started') not valid"
+            )
+            assert (await shop.post("/v1/jobs/expiry")).status_code == 500
+            assert await _listed(shop) == []
+            await owner.execute("alter table act drop constraint never")
+        finally:
+            await owner.close()
+        job = (await shop.post("/v1/jobs/expiry")).json()["job_id"]
+        newest = (await shop.get("/v1/acts?limit=1")).json()["acts"][0]
+        assert (newest["what"], newest["target"]) == ("job.started", job)
 
 
 async def test_the_history_is_paged_newest_first_and_by_kind(database_url: str) -> None:
