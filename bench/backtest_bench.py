@@ -1,8 +1,9 @@
 """How fast history is replayed, against recording it: python -m bench.backtest_bench [--seconds 10] [--rounds 3].
 
 Both in one run and on one machine. The live path: purchases of 12 lines over HTTP at a real server, durable, 64
-clients (as P1 of the bench). The backtest: of what these have posted, on both cores, from opening the connection to
-the finished report, the program in force beside a candidate: every purchase is decided twice and counted once.
+clients (as P1 of the bench). The backtest: of all that is recorded by then, on both cores, from opening the connection
+to the finished report, the program in force beside a candidate: every purchase is judged twice and counted once.
+Uploads come first, so that there is a history: a handful of purchases a member, as shops have.
 """
 
 import argparse
@@ -18,7 +19,8 @@ from bench.stack import KEY, Stack
 from loyalty.backtest import backtest
 from loyalty.backtest.run import cores
 
-MEMBERS = 20_000
+MEMBERS = 10_000
+UPLOAD = 1_000
 PROGRAMS = Path(__file__).with_name("programs")
 
 
@@ -26,6 +28,9 @@ def main() -> None:
     """Measure and print one line of JSON."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seconds", type=float, default=10, help="of live purchases in a round")
+    arguments.add_argument(
+        "--history", type=float, default=30, help="seconds of uploads before the first round"
+    )
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--lines", type=int, default=data.LINES)
     arguments.add_argument("--candidate", type=Path, default=PROGRAMS / "generous.toml")
@@ -38,7 +43,7 @@ def main() -> None:
         baskets = data.write_baskets(stack.folder / "baskets.ndjson", given.lines)
         server = stack.serve("members", url)
         options = {"key": KEY, "members": MEMBERS, "baskets": baskets}
-        drive(server.url, "purchases", 2, **options)
+        drive(server.url, "upload", given.history, clients=2, items=UPLOAD, size=UPLOAD, **options)
         for number in range(given.rounds):
             sample = drive(server.url, "purchases", given.seconds, **options)
             live.append(sample.rate)

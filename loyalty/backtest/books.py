@@ -24,10 +24,11 @@ from loyalty.ledger.state import Head, Hold, Journal, OpenLot, Posting
 def empty_head(account: int) -> Head:
     """The head of an account that nothing has happened to."""
     return Head(
-        account=account, status="active", merged_into=None, member_id="", number=0, seq=0, lots=0, balance=0, held=0,
-        debt=0, hash=GENESIS, recorded_at=BEGINNING, due_at=None, pending_until=None, active_at=None, purchases=0,
-        tier=None, tier_since=None, tier_valid_until=None, tier_verdict_at=None, tier_ground_at=None,
-        tier_judged_at=None, spend_bound=0, visits_bound=0, bound_at=BEGINNING, loaded=True,
+        account, "active", None, "",  # member_id
+        0, 0, 0, 0, 0, 0,  # number, seq, lots, balance, held, debt
+        GENESIS, BEGINNING, None, None, None, 0,  # recorded_at, due_at, pending_until, active_at, purchases
+        None, None, None, None, None, None,  # tier
+        0, 0, BEGINNING, True,  # spend_bound, visits_bound, bound_at, loaded
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
-from asyncpg import Connection, Record
+from asyncpg import Connection
 
 from loyalty.db.sql import query
 from loyalty.engine.facts import merge_facts
@@ -160,26 +160,26 @@ async def _families(
     """The families of a range by their owner, and (owner, shard, account) of each account that went into one."""
     found: dict[int, Family] = {}
     for row in await connection.fetch(query("backtest_heads"), *where):
-        if row["owner"] == row["account"]:
-            found[row["owner"]] = family = Family(row["owner"])
-            family.stands[row["account"]] = _stands(row)
-            family.birthday = _birthday(row, vault)
-            family.status, family.due_at = row["status"], row["due_at"]
+        owner, _, account, due_at, status, birthday, *stands = row
+        if owner == account:
+            found[owner] = family = Family(owner)
+            family.stands[account] = Stands._make(stands)
+            family.birthday = _birthday(birthday, vault)
+            family.status, family.due_at = status, due_at
     await _add_rows(connection, found, where, edges)
     gone = []
     for row in await connection.fetch(query("backtest_gone"), *where[1:]):
-        family = found[row["owner"]]
-        family.stands[row["account"]] = _stands(row)
+        owner, shard, account, _, _, birthday, *stands = row
+        family = found[owner]
+        family.stands[account] = Stands._make(stands)
         # What was known of the person went over with the merge.
-        family.birthday = family.birthday or _birthday(row, vault)
-        gone.append((row["owner"], row["shard"], row["account"]))
-        own = {row["account"]: family}
-        await _add_rows(connection, own, (row["shard"], row["account"], row["account"]), edges)
+        family.birthday = family.birthday or _birthday(birthday, vault)
+        gone.append((owner, shard, account))
+        await _add_rows(connection, {account: family}, (shard, account, account), edges)
     return found, gone
 
 
-def _birthday(row: Record, vault: Vault | None) -> date | None:
-    sealed = row["birthday"]
+def _birthday(sealed: bytes | None, vault: Vault | None) -> date | None:
     return None if vault is None or sealed is None else vault.open_date(sealed)
 
 
@@ -187,20 +187,16 @@ async def _add_rows(
     connection: Connection, owners: dict[int, Family], where: Range, edges: Sequence[datetime] | None
 ) -> None:
     """What the accounts' postings are about, their changes of tier, and what moved."""
-    for row in await connection.fetch(query("backtest_subjects"), *where):
-        if row["account"] in owners:
-            owners[row["account"]].subjects.add(row["subject"])
-    for row in await connection.fetch(query("backtest_tiers"), *where):
-        if row["account"] in owners:
-            owners[row["account"]].changes.append(TierChange._make(row))
+    for account, subject in await connection.fetch(query("backtest_subjects"), *where):
+        if account in owners:
+            owners[account].subjects.add(subject)
+    for change in map(TierChange._make, await connection.fetch(query("backtest_tiers"), *where)):
+        if change.account in owners:
+            owners[change.account].changes.append(change)
     if edges is not None:
-        for row in await connection.fetch(query("backtest_moved"), *where, edges):
-            if row["account"] in owners:
-                owners[row["account"]].moved.append(Moved._make(row))
-
-
-def _stands(row: Record) -> Stands:
-    return Stands._make(row[name] for name in Stands._fields)
+        for moved in map(Moved._make, await connection.fetch(query("backtest_moved"), *where, edges)):
+            if moved.account in owners:
+                owners[moved.account].moved.append(moved)
 
 
 def weave(streams: dict[int, list[Event]]) -> Iterator[Event | Merging]:

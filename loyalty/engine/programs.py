@@ -19,6 +19,7 @@ from loyalty.program.parse import parse, same_frame, starter_source
 from loyalty.rules.compile import Needs, compile_program, needs
 from loyalty.rules.judge import Judge
 from loyalty.rules.pricing import Pricing
+from loyalty.tiers.window import next_thresholds
 
 BEGINNING = datetime.fromisoformat("1900-01-01T00:00:00Z")
 """The first version is in force from here: before any purchase."""
@@ -27,7 +28,10 @@ STARTER_NOTE = "starter program"
 
 
 class ProgramVersion(Struct, frozen=True):
-    """One version of the program with what is made of it. `effective_from` of the first is the beginning of time."""
+    """One version of the program with what is made of it. `effective_from` of the first is the beginning of time.
+
+    thresholds: by tier, the least spend_amount and the least visits that could promote a member of it.
+    """
 
     version: int
     effective_from: datetime
@@ -41,6 +45,7 @@ class ProgramVersion(Struct, frozen=True):
     needs: Needs
     calendar: Calendar
     pricing: Pricing
+    thresholds: dict[str, tuple[int | None, int | None]]
 
 
 class Programs:
@@ -108,10 +113,11 @@ def compiled(
     parsed = parse(source, "json" if format == "json" else "toml")
     if parsed.program is None:
         raise RuntimeError(f"version {version} of the program cannot be read: {parsed.diagnostics}")
+    program = parsed.program
     return ProgramVersion(
         version, effective_from, source, format, author, note, recorded_at,
-        parsed.program, compile_program(parsed.program), needs(parsed.program), calendar_of(parsed.program.time_zone),
-        Pricing(parsed.program),
+        program, compile_program(program), needs(program), calendar_of(program.time_zone), Pricing(program),
+        {tier.id: next_thresholds(program, tier.id) for tier in program.tiers},
     )  # fmt: skip
 
 

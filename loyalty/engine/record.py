@@ -23,7 +23,7 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
     """Posts a purchase and returns its receipt. Raises before anything moved."""
     context.check_time(purchase.occurred_at)
     version = context.programs.at(purchase.occurred_at)
-    total = sum(line.amount for line in purchase.lines)
+    total = sum([line.amount for line in purchase.lines])
     if total > MAX_AMOUNT:
         raise InvalidRequest("The lines add up to more than 2^53.")
     redemption = plan_in_basket(context, book, version, purchase, total) if purchase.redemption else None

@@ -10,7 +10,7 @@ from loyalty.ledger.state import Head
 from loyalty.tiers.assess import on_return, promotions, verdict
 from loyalty.tiers.history import standing_after, tier_at
 from loyalty.tiers.model import Change, Qualifying, Standing
-from loyalty.tiers.window import metric, next_thresholds
+from loyalty.tiers.window import metric
 
 
 def standing_of_head(version: ProgramVersion, head: Head) -> Standing:
@@ -29,7 +29,7 @@ def standing_of_head(version: ProgramVersion, head: Head) -> Standing:
 
 def may_promote(version: ProgramVersion, head: Head, amount: int, visits: int) -> bool:
     """Whether that much more could lead to a promotion, by the head's bounds alone."""
-    spend_from, visits_from = next_thresholds(version.program, standing_of_head(version, head).tier)
+    spend_from, visits_from = version.thresholds[head.tier or version.program.tiers[0].id]
     return (spend_from is not None and head.spend_bound + amount >= spend_from) or (
         visits_from is not None and head.visits_bound + visits >= visits_from
     )

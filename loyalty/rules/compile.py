@@ -11,7 +11,7 @@ import msgspec
 from loyalty.program.model import BirthdayMatch, Discount, Limit, Program, Rule, Selector
 from loyalty.rules.compiled import Compiled, common_scale
 from loyalty.rules.judge import Indexes, Judge
-from loyalty.rules.selectors import line_test
+from loyalty.rules.selectors import without
 
 
 class Needs(msgspec.Struct, frozen=True):
@@ -73,10 +73,7 @@ def _judge(program: Program, unlinked: Judge | None) -> Judge:
         else:
             indexes.broad.append(compiled)
         indexes.rules.append(compiled)
-    exclude = line_test(program.points.exclude)
-    if exclude is None and program.points.exclude is not None:
-        exclude = lambda _: True  # noqa: E731
-    return Judge(program, scale, indexes, exclude, unlinked)
+    return Judge(program, scale, indexes, without(program.points.exclude), unlinked)
 
 
 def _key(where: Selector | None) -> tuple[str, Iterable[str]]:

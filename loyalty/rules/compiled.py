@@ -17,6 +17,7 @@ class Compiled:
 
     __slots__ = (
         "basket_test",
+        "by_store",
         "counted",
         "gain",
         "gain_per",
@@ -40,6 +41,7 @@ class Compiled:
         self.group = rule.group
         self.limit: Limit | None = limit
         self.counted = limit is not None and limit != Limit(per_purchase_points=limit.per_purchase_points)
+        self.by_store = rule.when is not None and rule.when.store is not None
         self.per_amount = rule.per_amount if rule.whole_steps else None
         self.rate: Exact = simplest(_rate(rule) * scale)
         self.gain = gain.numerator

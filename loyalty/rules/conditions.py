@@ -4,14 +4,16 @@ Conditions are of two sorts: those that hold for everybody with the same day, ch
 outcome is kept and shared by many baskets, and those that each basket is asked anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
 
 from loyalty.program.model import Discount, Rule, When
 from loyalty.rules.facts import Facts
+
+T = TypeVar("T")
 
 
 class Setting(NamedTuple):
@@ -46,9 +48,7 @@ def shared_test(rule: Rule | Discount) -> SharedTest | None:
         tests.append(lambda setting: setting.day < over)
     if rule.when is not None:
         tests += _shared_tests(rule.when)
-    if len(tests) < 2:
-        return tests[0] if tests else None
-    return lambda setting: all(test(setting) for test in tests)
+    return _all(tests)
 
 
 def _shared_tests(when: When) -> list[SharedTest]:
@@ -84,9 +84,19 @@ def basket_test(rule: Rule | Discount) -> BasketTest | None:
         tests.append(lambda basket: basket.base >= least * basket.scale)
     if (fewest := when.min_lines) is not None:
         tests.append(lambda basket: basket.lines >= fewest)
-    if len(tests) < 2:
-        return tests[0] if tests else None
-    return lambda basket: all(test(basket) for test in tests)
+    return _all(tests)
+
+
+def _all(tests: Sequence[Callable[[T], bool]]) -> Callable[[T], bool] | None:
+    """One test that holds when all do; None without any."""
+    match tests:
+        case []:
+            return None
+        case [one]:
+            return one
+        case [one, other]:
+            return lambda asked: one(asked) and other(asked)
+    return lambda asked: all(test(asked) for test in tests)
 
 
 def _hours(when: When) -> BasketTest:

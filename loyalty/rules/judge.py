@@ -14,8 +14,8 @@ from loyalty.rules.compiled import Compiled
 from loyalty.rules.conditions import Basket, Setting
 from loyalty.rules.exact import Exact, exact_div, simplest
 from loyalty.rules.facts import Facts, Line
-from loyalty.rules.selectors import LineTest
-from loyalty.rules.stacking import Draft, Selected, exclude_within_groups, multiply, spend_by_line, trim
+from loyalty.rules.selectors import LineFilter
+from loyalty.rules.stacking import Draft, Selected, Spend, exclude_within_groups, multiply, trim
 
 _MOST_PLANS = 4096
 
@@ -42,7 +42,7 @@ class Judge:
         program: Program,
         scale: int,
         indexes: Indexes,
-        exclude: LineTest | None,
+        earning: LineFilter | None,
         unlinked: "Judge | None",
     ) -> None:
         self.program = program
@@ -50,7 +50,8 @@ class Judge:
         self._scale = scale
         self._indexes = indexes
         self._indexed = bool(indexes.sku or indexes.category or indexes.tag)
-        self._exclude = exclude
+        self._by_store = any(rule.by_store for rule in indexes.rules)
+        self._earning = earning
         self._unlinked = unlinked
         self._plans: dict[Setting, list[Compiled]] = {}
 
@@ -65,14 +66,15 @@ class Judge:
         """
         local = facts.occurred_at.astimezone(self._zone)
         part, whole = _paid_part(facts)
-        exclude = self._exclude
-        earning = lines if exclude is None else [line for line in lines if not exclude(line)]
-        bases = [line.amount * part for line in earning]
+        earning = lines if self._earning is None else self._earning(lines)
+        bases = [line.amount * part for line in earning] if part != 1 else [line.amount for line in earning]
         base = sum(bases)
         scale = self._scale * whole
         if not earning:
             return Award(0, [], 0, scale, 0, whole, 0, {})
-        setting = Setting(local.date(), facts.channel, facts.store, facts.tier)
+        # A store that no rule asks for would only multiply what is remembered.
+        store = facts.store if self._by_store else None
+        setting = Setting(local.date(), facts.channel, store, facts.tier)
         basket = Basket(local, facts, base, whole, len(earning))
         additive: list[Draft] = []
         flats: list[Draft] = []
@@ -90,14 +92,11 @@ class Judge:
             if rule.kind == "multiplier":
                 multipliers.append((rule, positions))
             elif rule.kind == "flat":
-                flats.append(trim(Draft(rule, (), [rule.rate * whole]), facts, scale))
+                flats.append(trim(Draft(rule, (), rule.rate * whole), facts, scale))
+            elif rule.kind == "spend":
+                additive.append(trim(_spend(rule, positions, bases, base, whole), facts, scale))
             else:
-                parts = (
-                    _spend(rule, positions, bases, whole)
-                    if rule.kind == "spend"
-                    else (_units(rule, positions, earning, whole))
-                )
-                additive.append(trim(Draft(rule, positions, parts), facts, scale))
+                additive.append(trim(_units(rule, positions, earning, whole), facts, scale))
         if grouped:
             drafts, multipliers = exclude_within_groups(
                 additive + flats, multipliers, len(earning), facts, scale
@@ -106,7 +105,7 @@ class Judge:
             flats = [draft for draft in drafts if draft.rule.kind == "flat"]
         drafts = additive
         if multipliers:
-            spend = spend_by_line(additive, len(earning))
+            spend = Spend(additive, len(earning))
             drafts += multiply(self.program.points.multipliers, multipliers, spend, facts, scale)
         drafts += flats
         return self._award(drafts, earning, scale, base, whole, consulted)
@@ -125,7 +124,7 @@ class Judge:
                 continue
             if rule.counted:
                 consulted.append(rule.id)
-            drafts.append(trim(Draft(rule, (), [rule.rate]), facts, self._scale))
+            drafts.append(trim(Draft(rule, (), rule.rate), facts, self._scale))
         drafts, _ = exclude_within_groups(drafts, [], 0, facts, self._scale)
         return self._award(drafts, (), self._scale, 0, 1, consulted)
 
@@ -206,16 +205,17 @@ class Judge:
         """Places of the lines that indexed rules select, by the rule's order in the file."""
         touched: dict[int, list[int]] = {}
         skus, categories, tags = self._indexes.sku, self._indexes.category, self._indexes.tag
-        for at, line in enumerate(lines):
-            rules = skus.get(line.sku)
-            if rules is not None:
-                _touch(touched, rules, line, at)
-            if line.category is not None:
-                rules = categories.get(line.category)
-                if rules is not None:
-                    _touch(touched, rules, line, at)
-            for tag in line.tags if tags else ():
-                _touch(touched, tags.get(tag, ()), line, at)
+        if skus:
+            for at in [at for at, line in enumerate(lines) if line.sku in skus]:
+                _touch(touched, skus[lines[at].sku], lines[at], at)
+        if categories:
+            for at, line in enumerate(lines):
+                if line.category is not None:
+                    _touch(touched, categories.get(line.category, ()), line, at)
+        if tags:
+            for at, line in enumerate(lines):
+                for tag in line.tags:
+                    _touch(touched, tags.get(tag, ()), line, at)
         return touched
 
 
@@ -245,24 +245,26 @@ def _paid_part(facts: Facts) -> tuple[int, int]:
     return (basket - redeemed) // common, basket // common
 
 
-def _spend(rule: Compiled, positions: Sequence[int], bases: list[int], whole: int) -> list[Exact]:
+def _spend(rule: Compiled, positions: Sequence[int], bases: list[int], base: int, whole: int) -> Draft:
+    """Points of a spend rule on the lines at `positions`; `base` is that of all lines that earn."""
     rate = rule.rate
+    if len(positions) < len(bases):
+        base = sum([bases[at] for at in positions])
     if rule.per_amount is None:
-        return [bases[at] * rate for at in positions]
-    base = sum(bases[at] for at in positions)
-    if not base:
-        return [0 for _ in positions]
+        return Draft(rule, positions, base * rate, lambda: [bases[at] * rate for at in positions])
     points = base // (rule.per_amount * whole) * rate * whole
-    return [exact_div(points * bases[at], base) for at in positions]
+    return Draft(
+        rule, positions, points, lambda: [exact_div(points * bases[at], base or 1) for at in positions]
+    )
 
 
-def _units(rule: Compiled, positions: Sequence[int], lines: Sequence[Line], whole: int) -> list[Exact]:
+def _units(rule: Compiled, positions: Sequence[int], lines: Sequence[Line], whole: int) -> Draft:
     rate = rule.rate * whole
     parts: list[Exact] = []
     for at in positions:
         quantity = lines[at].quantity
         parts.append(quantity * rate if type(quantity) is int else simplest(Fraction(quantity) * rate))
-    return parts
+    return Draft(rule, positions, sum(parts), lambda: parts)
 
 
 def _rounded(rounding: str, total: Exact, scale: int) -> int:

@@ -1,11 +1,12 @@
 """Which lines a rule selects (`where`), and which lines earn nothing at all (`exclude`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from loyalty.program.model import Selector
 from loyalty.rules.facts import Line
 
 LineTest = Callable[[Line], bool]
+LineFilter = Callable[[Sequence[Line]], Sequence[Line]]
 
 
 def line_test(selector: Selector | None, known: str = "") -> LineTest | None:
@@ -21,6 +22,19 @@ def line_test(selector: Selector | None, known: str = "") -> LineTest | None:
     if len(tests) == 1:
         return tests[0]
     return lambda line: all(test(line) for test in tests)
+
+
+def without(selector: Selector | None) -> LineFilter | None:
+    """Takes out of a basket the lines that a selector selects; None: there is none, and every line stays."""
+    if selector is None:
+        return None
+    categories = selector.category
+    if categories is not None and selector == Selector(category=categories):
+        return lambda lines: [line for line in lines if line.category not in categories]
+    test = line_test(selector)
+    if test is None:
+        return lambda _: ()
+    return lambda lines: [line for line in lines if not test(line)]
 
 
 def _tests(selector: Selector) -> list[tuple[str, LineTest]]:

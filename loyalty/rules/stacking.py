@@ -1,9 +1,10 @@
 """How rules combine: limits, groups, and the three ways of multiplying (DESIGN.md section 4, Stacking).
 
-Points here are scaled: integers, or Fractions where integers do not do, over the award's common scale.
+Points here are scaled: integers, or Fractions where integers do not do, over the award's common scale. What a rule
+gives in all is known at once; what it gives on each line is worked out when somebody asks, which a backtest never does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from loyalty.rules import notes
 from loyalty.rules.compiled import Compiled
@@ -12,16 +13,84 @@ from loyalty.rules.facts import Facts, used_before
 
 
 class Draft:
-    """What one rule would give: `parts` in scaled points on the lines at `positions`; a flat has none."""
+    """What one rule would give: `total` in scaled points, `parts` of it on the lines at `positions`; a flat has none.
 
-    __slots__ = ("note", "parts", "positions", "rule", "total")
+    Args:
+        split: makes the parts; None where the total is the only one.
+    """
 
-    def __init__(self, rule: Compiled, positions: Sequence[int], parts: list[Exact]) -> None:
+    __slots__ = ("_parts", "_split", "note", "positions", "rule", "total")
+
+    def __init__(
+        self,
+        rule: Compiled,
+        positions: Sequence[int],
+        total: Exact,
+        split: Callable[[], list[Exact]] | None = None,
+    ) -> None:
         self.rule = rule
         self.positions = positions
-        self.parts = parts
-        self.total: Exact = sum(parts)
+        self.total = total
         self.note: str | None = None
+        self._split = split
+        self._parts: list[Exact] | None = None
+
+    @property
+    def parts(self) -> list[Exact]:
+        if self._parts is None:
+            self._parts = [self.total] if self._split is None else self._split()
+        return self._parts
+
+    def cut(self, given: int, note: str) -> None:
+        """Leaves `given` of the total, spread as the rule wanted it."""
+        wanted, split = self.total, self._split
+        if split is not None:
+            self._split = lambda: [exact_div(part * given, wanted) for part in split()]
+        self.total = given
+        self.note = note
+
+
+class Spend:
+    """Scaled points of the spend rules: what multipliers multiply."""
+
+    __slots__ = ("_by_line", "_drafts", "_lines", "total")
+
+    def __init__(self, drafts: Iterable[Draft], lines: int) -> None:
+        self._drafts = [draft for draft in drafts if draft.rule.kind == "spend"]
+        self._lines = lines
+        self._by_line: list[Exact] | None = None
+        self.total: Exact = sum([draft.total for draft in self._drafts])
+
+    def multiplied(self, rule: Compiled, positions: Sequence[int]) -> Draft:
+        """What a multiplier gains on the lines at `positions`."""
+        gain, per = rule.gain, rule.gain_per
+        everywhere = len(positions) == self._lines
+        points = self.total if everywhere else sum([self.by_line[at] for at in positions])
+
+        def split() -> list[Exact]:
+            by_line = self.by_line
+            return [exact_div(by_line[at] * gain, per) for at in positions]
+
+        return Draft(rule, positions, exact_div(points * gain, per), split)
+
+    @property
+    def by_line(self) -> list[Exact]:
+        """The points on each line."""
+        if self._by_line is None:
+            self._by_line = [0] * self._lines
+            for draft in self._drafts:
+                _spread(draft, self._by_line)
+        return self._by_line
+
+    def grow(self, draft: Draft) -> None:
+        """Adds what the last multiplier really gave, for the next one to multiply."""
+        _spread(draft, self.by_line)
+        self.total += draft.total
+
+
+def _spread(draft: Draft, by_line: list[Exact]) -> None:
+    for at, part in zip(draft.positions, draft.parts, strict=True):
+        by_line[at] += part
 
 
 def trim(draft: Draft, facts: Facts, scale: int) -> Draft:
@@ -31,10 +100,7 @@ def trim(draft: Draft, facts: Facts, scale: int) -> Draft:
     cap, by = _cap(draft.rule, facts)
     if cap is None or draft.total <= cap * scale:
         return draft
-    draft.note = notes.limited(by, scaled_text(draft.total, scale), cap)
-    wanted, given = draft.total, cap * scale
-    draft.parts = [exact_div(part * given, wanted) for part in draft.parts]
-    draft.total = given
+    draft.cut(cap * scale, notes.limited(by, scaled_text(draft.total, scale), cap))
     return draft
 
 
@@ -83,12 +149,11 @@ def exclude_within_groups(
     kept += [_worth_most(draft for draft in drafts if draft.rule.group == group) for group in plain]
     selected = [one for one in multipliers if one[0].group is None]
     for group in sorted(mixed, key=lambda name: _first(name, drafts, multipliers)):
-        spend = spend_by_line(kept, lines)
+        spend = Spend(kept, lines)
         rivals = [draft for draft in drafts if draft.rule.group == group]
         for rule, positions in multipliers:
             if rule.group == group:
-                gains = [_gain(rule, spend[at]) for at in positions]
-                rivals.append(trim(Draft(rule, positions, gains), facts, scale))
+                rivals.append(trim(spend.multiplied(rule, positions), facts, scale))
         best = _worth_most(rivals)
         if best.rule.kind == "multiplier":
             selected.append((best.rule, best.positions))
@@ -108,44 +173,17 @@ def _first(group: str | None, drafts: list[Draft], multipliers: list[Selected]) 
     return min(orders + [rule.order for rule, _ in multipliers if rule.group == group])
 
 
-def spend_by_line(drafts: list[Draft], lines: int) -> list[Exact]:
-    """Scaled points of the spend rules on each line: what multipliers multiply."""
-    spending = [draft for draft in drafts if draft.rule.kind == "spend"]
-    if len(spending) == 1 and len(spending[0].parts) == lines:
-        return list(spending[0].parts)
-    spend: list[Exact] = [0] * lines
-    for draft in spending:
-        for at, part in zip(draft.positions, draft.parts, strict=True):
-            spend[at] += part
-    return spend
-
-
-def multiply(
-    mode: str, multipliers: list[Selected], spend: list[Exact], facts: Facts, scale: int
-) -> list[Draft]:
+def multiply(mode: str, multipliers: list[Selected], spend: Spend, facts: Facts, scale: int) -> list[Draft]:
     """The gains of all multipliers on the spend points of their lines, as the program combines them."""
     if mode == "best" and len(multipliers) > 1:
         multipliers = _best_on_each_line(multipliers, facts)
     drafts: list[Draft] = []
-    compound = mode == "compound" and len(multipliers) > 1
     for rule, positions in multipliers:
-        gain, per = rule.gain, rule.gain_per
-        gains: list[Exact]
-        if per == 1:
-            gains = [spend[at] * gain for at in positions]
-        else:
-            gains = [exact_div(spend[at] * gain, per) for at in positions]
-        draft = trim(Draft(rule, positions, gains), facts, scale)
-        if compound:
-            # The next one multiplies what this one really gave.
-            for at, part in zip(positions, draft.parts, strict=True):
-                spend[at] += part
+        draft = trim(spend.multiplied(rule, positions), facts, scale)
+        if mode == "compound":
+            spend.grow(draft)
         drafts.append(draft)
     return drafts
-
-
-def _gain(rule: Compiled, spend: Exact) -> Exact:
-    return exact_div(spend * rule.gain, rule.gain_per)
 
 
 def _best_on_each_line(multipliers: list[Selected], facts: Facts) -> list[Selected]:
