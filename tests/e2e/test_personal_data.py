@@ -1,10 +1,11 @@
-"""Nothing personal leaves the sealed tables: not into the log, the figures, the ledger or any other row."""
+"""Nothing personal leaves the sealed tables: not into the log, the figures, the traces, the ledger or any other row."""
 
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from tests.e2e.collector import collector, spans_of
 from tests.e2e.face import Face, purchase
 from tests.faults.processes import Server
 
@@ -66,23 +67,28 @@ async def _drive(shop: Face) -> None:
 
 
 @pytest.mark.parametrize("erased", [False, True])
-async def test_nothing_personal_is_in_the_log_the_figures_or_any_table(
-    database_url: str, tmp_path: Path, erased: bool
+async def test_nothing_personal_is_in_the_log_the_figures_the_traces_or_any_table(
+    database_url: str, tmp_path: Path, erased: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = tmp_path / "server.log"
-    server = Server(database_url, log, LOG_LEVEL="debug", PROGRAM=str(_program(tmp_path)))
-    await server.start()
-    try:
-        async with Face(f"http://127.0.0.1:{server.port}") as shop:
-            await _drive(shop)
-            if erased:
-                await shop.delete(f"/v1/members/phone:{PERSON['phone']}")
-            figures = (await shop.get("/metrics")).text
-    finally:
-        await server.stop()
+    with collector() as (endpoint, traces):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        server = Server(database_url, log, LOG_LEVEL="debug", PROGRAM=str(_program(tmp_path)))
+        await server.start()
+        try:
+            async with Face(f"http://127.0.0.1:{server.port}") as shop:
+                await _drive(shop)
+                if erased:
+                    await shop.delete(f"/v1/members/phone:{PERSON['phone']}")
+                figures = (await shop.get("/metrics")).text
+        finally:
+            await server.stop()
     said = log.read_text() + log.with_suffix(".out").read_text()
     assert "request_answered" in said
-    found = {"log": said, "figures": figures} | await _tables(database_url)
+    names = {span.name for span in spans_of(traces)}
+    assert {"POST /v1/members", "GET /v1/members/{member}/export", "batch", "lock", "commit"} <= names
+    spans = b"".join(traces).decode("utf-8", errors="replace")
+    found = {"log": said, "figures": figures, "traces": spans} | await _tables(database_url)
     assert {"posting", "act", "person", "identifier", "consent", "job"} <= found.keys()
     for where, text in found.items():
         for mark in MARKS:

@@ -5,19 +5,15 @@ import json
 import re
 import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
 
 from loyalty.api import health
 from loyalty.engine import batcher
+from tests.e2e.collector import collector, spans_of
 from tests.e2e.face import ADMIN_KEY, Face, face, purchase
 from tests.e2e.test_api_serve import process
 
@@ -80,37 +76,10 @@ async def test_the_figures_tell_of_batches_steps_and_what_is_overdue(database_ur
     assert now["loyalty_queue_requests"] == 0
 
 
-class _Receiver(BaseHTTPRequestHandler):
-    bodies: list[bytes] = []  # noqa: RUF012
-
-    def do_POST(self) -> None:
-        self.bodies.append(self.rfile.read(int(self.headers["content-length"])))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def _receiver() -> Iterator[tuple[str, list[bytes]]]:
-    """A place that takes OTLP over HTTP."""
-    _Receiver.bodies = []
-    server = HTTPServer(("127.0.0.1", 0), _Receiver)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", _Receiver.bodies
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
 async def test_traces_go_where_the_endpoint_says_without_personal_data(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wire = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
-    with _receiver() as (endpoint, bodies):
+    with collector() as (endpoint, bodies):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         async with process(database_url) as (server, url), Face(url) as client:
             await client.member(phone="+8613800000077", name="Han Meimei")
@@ -128,13 +97,7 @@ async def test_traces_go_where_the_endpoint_says_without_personal_data(
     assert b"138000" not in raw
     assert b"Han" not in raw
     assert ADMIN_KEY.encode() not in raw
-    spans = [
-        span
-        for body in bodies
-        for resource in wire.ExportTraceServiceRequest.FromString(body).resource_spans
-        for scope in resource.scope_spans
-        for span in scope.spans
-    ]
+    spans = spans_of(bodies)
     ours = {span.name: span for span in spans if span.trace_id.hex() == TRACE}
     assert set(ours) == {"POST /v1/purchases", "batch", "lock", "post", "commit"}
     assert ours["POST /v1/purchases"].parent_span_id.hex() == "00f067aa0ba902b7"
@@ -142,6 +105,30 @@ async def test_traces_go_where_the_endpoint_says_without_personal_data(
     for name in ("lock", "post", "commit"):
         assert ours[name].parent_span_id == ours["batch"].span_id
     assert any(span.name == "GET /v1/members/{member}/balance" for span in spans)
+
+
+async def test_a_step_that_fails_says_what_kind_of_error_it_was_and_no_more(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Postgres' messages name rows and values."""
+    with collector() as (endpoint, bodies):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        async with process(database_url) as (server, url), Face(url) as client:
+            await client.member(member_id="li")
+            owner = await asyncpg.connect(database_url)
+            async with owner.transaction():
+                await owner.fetch("select 1 from loyalty.account for update")
+                assert (await client.post("/v1/purchases", json=purchase("li", "p-1"))).status_code == 503
+            await owner.close()
+            server.terminate()
+            await server.wait()
+    spans = spans_of(bodies)
+    (failed,) = [span for span in spans if span.name == "lock" and span.status.code == 2]  # ERROR
+    assert [(one.key, one.value.string_value) for one in failed.attributes if one.key != "accounts"] == [
+        ("error.type", "LockNotAvailableError")
+    ]
+    assert failed.status.message == ""
+    assert not any(span.events for span in spans)
 
 
 async def test_without_an_endpoint_no_spans_are_made_nor_their_code_imported(database_url: str) -> None:
