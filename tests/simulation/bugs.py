@@ -278,4 +278,34 @@ BUGS = (
         'max((lot["lot"] for lot in lots[account]), default=0)',
         "0",
     ),
+    Bug(
+        "what is due is not looked at again when an activity ahead of the clock is reached",
+        "loyalty/ledger/account.py",
+        "                self._ahead(),\n",
+        "",
+    ),
+    Bug(
+        "members of any tier can claim what is for others",
+        "loyalty/rewards/model.py",
+        "if not self.is_for(tier):",
+        "if self.stock < 0:",
+    ),
+    Bug(
+        "an erasure leaves claims as they are",
+        "loyalty/engine/erase.py",
+        "for claim in claims:",
+        "for claim in claims[:0]:",
+    ),
+    Bug(
+        "SQL: the unit of a cancelled claim does not come back",
+        "sql/functions/settle_claims.sql",
+        "select v.reward_id, 1 from unnest(p_cancelled)",
+        "select v.reward_id, 0 from unnest(p_cancelled)",
+    ),
+    Bug(
+        "SQL: a voucher is used after its last day",
+        "sql/functions/use_voucher.sql",
+        " and (v.valid_until is null or v.valid_until > v_now)",
+        "",
+    ),
 )  # fmt: skip

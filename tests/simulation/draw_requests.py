@@ -8,9 +8,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from loyalty.rewards.model import RewardKind, RewardTerms
 from loyalty.types import (
     Adjustment,
+    Cancellation,
     Capture,
+    Claim,
     Engagement,
     Purchase,
     PurchaseLine,
@@ -29,6 +32,7 @@ from .programs import CATEGORIES, CHANNELS, SKUS, STORES, TAGS, TYPES, Family
 from .steps import Step
 
 START = datetime(2024, 1, 10, 8, tzinfo=UTC)
+REWARDS = ("lamp", "cash", "wrapping", "tea")
 RECENT = 40
 """Ids looked back at when something earlier is named again; older ones come up too, less often."""
 
@@ -38,6 +42,7 @@ class Requests:
 
     def __init__(self, seed: int, shards: int = 1, members: int = 40) -> None:
         self.rng = Random(seed)
+        self.shards = shards
         self.family = Family(self.rng, budgets=shards == 1)
         self.model: Model | None = None
         self.now = START
@@ -49,6 +54,7 @@ class Requests:
         self.returned: list[str] = []
         self.redemptions: list[str] = []
         self.holds: list[str] = []
+        self.claims: list[str] = []
         self.past: list[Request] = []
         self.ids = 0
         self.story: Iterator[Step] = iter(())
@@ -85,8 +91,10 @@ class Requests:
             found = self.reversal(mine) or self.redemption(member)
         elif dice < 0.87:
             found = self.adjustment(member)
-        elif dice < 0.90:
+        elif dice < 0.89:
             found = self.event(member)
+        elif dice < 0.92:
+            found = self.reward(member, mine)
         elif dice < 0.95 and self.past:
             found = self.again(mine)
         elif crowd is None and self.past:
@@ -291,6 +299,42 @@ class Requests:
             self.id("e"), self.name_of(member), self.rng.choice(TYPES), self.occurred(), channel
         )
 
+    # -- rewards -----------------------------------------------------------------------------------------------------
+
+    def terms(self) -> RewardTerms:
+        """A reward's terms, mostly open to all."""
+        rng = self.rng
+        kind: RewardKind = rng.choice(("cash", "gift", "service"))
+        today, near = self.now.date(), timedelta(days=rng.randrange(1, 60))
+        tiers = [f"t{n}" for n in range(self.family.tiers + 1)] if self.family.tiers else []
+        return RewardTerms(
+            name=rng.choice(("A", "B")),
+            kind=kind,
+            points=rng.choice((1, 10, 40, 150)),
+            amount=rng.randrange(1, 900) if kind == "cash" else None,
+            tiers=tuple(rng.sample(tiers, 1)) if tiers and rng.random() < 0.2 else (),
+            from_=today + near if rng.random() < 0.1 else None,
+            until=today + 2 * near if rng.random() < 0.2 else None,
+            valid_days=rng.choice((None, None, 0, 3, 30)),
+            unlimited=rng.random() < 0.3,
+        )
+
+    def reward(self, member: str, mine: set[str] | None) -> Request:
+        """A claim, or the cancellation of one. A stock is shared: in a batch over shards nobody says who is first."""
+        rng = self.rng
+        if mine is not None and self.shards > 1:
+            return self.adjustment(member)
+        known = self.model.claims if self.model else {}
+        claims = [one for one in self.claims[-RECENT:] if mine is None or self.claimer(known, one) in mine]
+        if claims and rng.random() < 0.35:
+            return Cancellation(rng.choice(claims))
+        self.claims.append(self.id("c"))
+        return Claim(self.claims[-1], rng.choice(REWARDS), self.name_of(member))
+
+    @staticmethod
+    def claimer(known: dict[str, Any], claim_id: str) -> str | None:
+        return known[claim_id].account.member_id if claim_id in known else None
+
     # -- the same again, or nearly ----------------------------------------------------------------------------------
 
     def member_of(self, name: str) -> str | None:
@@ -322,6 +366,8 @@ class Requests:
             )
         if isinstance(found, Return | UnlinkedReturn):
             return replace(found, occurred_at=found.occurred_at - timedelta(seconds=1))
+        if isinstance(found, Claim):
+            return replace(found, reward_id=rng.choice(REWARDS))
         if isinstance(found, Engagement):
             return rng.choice((replace(found, type="other"), replace(found, channel="kiosk")))
         if isinstance(found, Adjustment):

@@ -12,7 +12,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from .databases import Databases
-from .run import Difference, a_run
+from .difference import Difference
+from .run import a_run
 from .shrink import shrink
 from .steps import Step, Submit, describe, of_one_member, weight, write
 from .world import World

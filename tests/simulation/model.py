@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from loyalty.types import (
     Adjustment,
+    Cancellation,
     Capture,
+    Claim,
     Engagement,
     Purchase,
     Redemption,
@@ -29,7 +31,7 @@ from .model_values import START_OF_TIME
 __all__ = ["ANY", "START_OF_TIME", "Model", "Refused"]
 
 
-MEMBERS = (Purchase, UnlinkedReturn, Redemption, Adjustment, Engagement)
+MEMBERS = (Purchase, UnlinkedReturn, Redemption, Adjustment, Engagement, Claim)
 
 
 class Model(Remembering, Engaging):
@@ -43,30 +45,39 @@ class Model(Remembering, Engaging):
             if self.same(then, request):
                 return then.answer, True
             raise Refused("id-conflict")
-        if isinstance(request, Purchase):
-            answer = self.purchase(request)
-        elif isinstance(request, Return):
-            answer = self.take_return(request)
-        elif isinstance(request, UnlinkedReturn):
-            answer = self.unlinked(request)
-        elif isinstance(request, Redemption):
-            answer = self.redeem(request)
-        elif isinstance(request, Capture | Release):
-            return self.end_hold(request)
-        elif isinstance(request, Reversal):
-            if request.reversal_id is None:
+        match request:
+            case Capture() | Release():
+                return self.end_hold(request)
+            case Reversal(reversal_id=None):
                 return self.reverse_rest(request)
-            answer = self.reverse(request)
-        elif isinstance(request, Adjustment):
-            answer = self.adjust(request)
-        elif isinstance(request, Engagement):
-            answer = self.event(request)
-        else:
-            raise TypeError(request)
+            case Cancellation():
+                return self.cancel(request)
+        answer = self.answer(request)
         if key is not None:
             member = getattr(request, "member", None)
             self.answers[key] = Answered(request, self.member(member) if member else None, answer)
         return answer, False
+
+    def answer(self, request: Request) -> dict[str, Any]:
+        """What a request with an id of its own, which was not used before, is answered."""
+        match request:
+            case Purchase():
+                return self.purchase(request)
+            case Return():
+                return self.take_return(request)
+            case UnlinkedReturn():
+                return self.unlinked(request)
+            case Redemption():
+                return self.redeem(request)
+            case Reversal():
+                return self.reverse(request)
+            case Adjustment():
+                return self.adjust(request)
+            case Engagement():
+                return self.event(request)
+            case Claim():
+                return self.claim(request)
+        raise TypeError(request)
 
     @staticmethod
     def key(request: Request) -> tuple[str, str] | None:
@@ -81,6 +92,8 @@ class Model(Remembering, Engaging):
             return "adjustment", request.adjustment_id
         if isinstance(request, Engagement):
             return "event", request.event_id
+        if isinstance(request, Claim):
+            return "claim", request.claim_id
         if isinstance(request, Reversal) and request.reversal_id is not None:
             return "reversal", request.reversal_id
         return None

@@ -53,7 +53,7 @@ class People(Returning):
         for name, owner in self.names.items():
             if owner == old.member_id:
                 self.names[name] = new.member_id
-        for things in (self.bought, self.redemptions, self.answers):
+        for things in (self.bought, self.redemptions, self.claims, self.answers):
             for thing in things.values():
                 if thing.account is old:
                     thing.account = new
@@ -121,6 +121,7 @@ class People(Returning):
         """Holds are released, what remains is forfeited by an entry, and nobody bears the names any more."""
         account = self.member(member)
         account.post_due(self.now)
+        self.cancel_all(account)
         for hold in sorted(account.holds, key=lambda one: one.redemption_id):
             account.begin(self.now, self.now, redemption_id=hold.redemption_id)
             account.end_hold(hold)

@@ -10,13 +10,13 @@ from loyalty.program.model import Program
 from loyalty.types import Purchase
 
 from .model_account import Account
-from .model_redeem import Redeeming
+from .model_rewards import Rewarding
 from .model_rules import Award, Facts, Used, birthday_years, exact_text, is_counted, judge
 from .model_state import Bought, Refused, goods, numbered
 from .model_values import Lot, life
 
 
-class Buying(Redeeming):
+class Buying(Rewarding):
     def used(self, account: Account, at: datetime, program: Program) -> dict[str, Used]:
         """How far limited rules were used before, for something that occurred at `at`."""
         day = calendar_of(program.time_zone).day(at)

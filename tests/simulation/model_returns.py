@@ -16,9 +16,8 @@ class Returning(Buying):
     def take_return(self, request: Return) -> dict[str, Any]:
         bought = self.bought.get(request.purchase_id)
         if bought is None:  # which of two reasons is told is open
-            raise Refused(
-                "unknown-purchase", or_code="future-time" if request.occurred_at > self.now + AHEAD else None
-            )
+            late = request.occurred_at > self.now + AHEAD
+            raise Refused("unknown-purchase", *(("future-time",) if late else ()))
         self.check_time(request.occurred_at)
         account = bought.account
         account.post_due(self.now)

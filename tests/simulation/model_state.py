@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from loyalty.program.model import Program
+from loyalty.rewards.model import RewardTerms
 from loyalty.types import Enrolment, Purchase, PurchaseLine
 
 from .model_account import Account
@@ -21,11 +22,11 @@ ANY = object()
 
 
 class Refused(Exception):
-    """A refusal: its code (one of two where two reasons hold) and the facts that it must carry."""
+    """A refusal: its code (one of several where several reasons hold) and the facts that it must carry."""
 
-    def __init__(self, code: str, *, or_code: str | None = None, **facts: Any) -> None:
+    def __init__(self, code: str, *others: str, **facts: Any) -> None:
         super().__init__(code)
-        self.code, self.or_code, self.facts = code, or_code, facts
+        self.code, self.codes, self.facts = code, (code, *others), facts
 
 
 class Bought:
@@ -78,6 +79,12 @@ class State:
         self.bought: dict[str, Bought] = {}
         self.redemptions: dict[str, Redeemed] = {}
         self.budgets: dict[str, int] = {}
+        self.rewards: dict[str, RewardTerms] = {}
+        self.stock: dict[str, int] = {}
+        self.stock_moves: dict[str, dict[str, Any]] = {}
+        self.claims: dict[str, Any] = {}
+        self.uses: dict[str, str] = {}
+        """The claim whose voucher a use was of."""
 
     def version_at(self, at: datetime) -> tuple[int, Program]:
         """Of those in force by then, the one that became effective last; of two at once, the later put."""

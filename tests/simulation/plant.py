@@ -78,6 +78,8 @@ def caught_by(told: str) -> str:
         ("item 0: open lots of", "open lots"),
         ("item 0: reading", "a read of balance or tier"),
         ("item 0: entries of", "the list of entries"),
+        ("item 0: rewards of", "a read of rewards"),
+        ("item 0: UseVoucher(", "the answer to a use"),
         ("item 0: Past(", "a read of the past"),
         ("item 0: Owed(", "the liability"),
         ("item 0: Merge(", "the answer to a merge"),

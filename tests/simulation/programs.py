@@ -86,7 +86,7 @@ class Family:
         self.rng = rng
         self.zone = rng.choice(ZONES)
         self.tiers = rng.choice((0, 1, 2, 3))
-        self.idle = rng.choice(EXPIRIES[-2:])
+        self.expiries = EXPIRIES if rng.random() < 0.8 else EXPIRIES[-2:]
 
     def source(self) -> str:
         parts = [
@@ -100,14 +100,11 @@ class Family:
 
     def _points(self) -> str:
         rng = self.rng
-        expiry = rng.choice(EXPIRIES)
-        if "inactivity" in expiry:
-            expiry = self.idle
         lines = [
             "[points]",
             f'rounding = "{rng.choice(("floor", "half_up", "half_even"))}"',
             f"pending_days = {rng.choice((0, 0, 0, 3, 14))}",
-            f"expiry = {expiry}",
+            f"expiry = {rng.choice(self.expiries)}",
             f"late_grace_days = {rng.choice((0, 0, 7))}",
             f"restore_grace_days = {rng.choice((0, 0, 5, 30))}",
             f'shortfall = "{rng.choice(("debt", "debt", "forgive"))}"',

@@ -10,9 +10,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from loyalty.rewards.model import RewardTerms
 from loyalty.types import (
     Adjustment,
+    Cancellation,
     Capture,
+    Claim,
     Engagement,
     Enrolment,
     Purchase,
@@ -36,6 +39,8 @@ KINDS: dict[str, Any] = {
         Reversal,
         Adjustment,
         Engagement,
+        Claim,
+        Cancellation,
     )
 }
 
@@ -115,7 +120,48 @@ class Look(Struct, frozen=True, tag=True):
     member: str
 
 
-Step = Enrol | PutProgram | SetStatus | SetBirthday | Submit | PostDue | Merge | Erase | Past | Owed | Look
+class PutReward(Struct, frozen=True, tag=True):
+    """A reward, or other terms for it."""
+
+    at: datetime
+    reward_id: str
+    terms: RewardTerms
+
+
+class MoveStock(Struct, frozen=True, tag=True):
+    """Units of a reward come in, or leave."""
+
+    at: datetime
+    reward_id: str
+    stock_id: str
+    units: int
+
+
+class UseVoucher(Struct, frozen=True, tag=True):
+    """The voucher of a claim is used at a till."""
+
+    at: datetime
+    claim_id: str
+    use_id: str
+    purchase_id: str | None
+
+
+Step = (
+    Enrol
+    | PutProgram
+    | SetStatus
+    | SetBirthday
+    | Submit
+    | PostDue
+    | Merge
+    | Erase
+    | Past
+    | Owed
+    | Look
+    | PutReward
+    | MoveStock
+    | UseVoucher
+)
 
 
 def weight(step: Step) -> int:
@@ -212,7 +258,7 @@ class Owners:
     def _learn(self, request: Any) -> None:
         member = self.names.get(getattr(request, "member", ""))
         if member is not None:
-            for field in ("purchase_id", "redemption_id"):
+            for field in ("purchase_id", "redemption_id", "claim_id"):
                 self.owners.setdefault(getattr(request, field, ""), member)
             if getattr(request, "redemption", None) is not None:
                 self.owners.setdefault(request.redemption.redemption_id, member)
@@ -220,7 +266,8 @@ class Owners:
     def of(self, request: Any) -> str | None:
         if hasattr(request, "member"):
             return self.names.get(request.member)
-        return self.owners.get(getattr(request, "purchase_id", "") or getattr(request, "redemption_id", ""))
+        ids = (getattr(request, field, "") for field in ("claim_id", "purchase_id", "redemption_id"))
+        return self.owners.get(next(filter(None, ids), ""))
 
 
 def of_one_member(steps: list[Step], member: str | None = None) -> list[Step]:
@@ -238,10 +285,13 @@ def of_one_member(steps: list[Step], member: str | None = None) -> list[Step]:
             mine = tuple(one for one in step.requests if owners.of(one) == member)
             if mine:
                 found.append(Submit(step.at, mine, step.together))
-        elif isinstance(step, PutProgram | PostDue | Owed):
+        elif isinstance(step, PutProgram | PostDue | Owed | PutReward | MoveStock):
             found.append(step)
         elif isinstance(step, Enrol):
             if owners.names[str(step.enrolment.member_id)] == member:
+                found.append(step)
+        elif isinstance(step, UseVoucher):
+            if owners.of(step) == member:
                 found.append(step)
         elif owners.names.get(step.member) == member:
             found.append(step)

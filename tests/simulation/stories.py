@@ -9,7 +9,7 @@ from loyalty.types import Adjustment, Capture, PurchaseLine, Release, Return, Re
 
 from .draw_requests import RECENT, Requests
 from .programs import SKUS
-from .steps import Erase, Look, Merge, Past, Step, Submit
+from .steps import Erase, Look, Merge, Past, PutProgram, Step, Submit
 
 Story = Callable[[Requests], Iterator[Step]]
 
@@ -18,8 +18,13 @@ def debt_meets_points(world: Requests) -> Iterator[Step]:
     """Somebody holds some, spends the rest and brings goods back; then the hold is released, or somebody who has points
     is merged in."""
     model, rng = world.model, world.rng
-    bought = [one for one in model.bought.values() if one.kept and not one.account.erased] if model else []
-    if model is None or not bought:
+    if model is None:
+        return
+    owing = [n for n, (_, version) in enumerate(model.programs, 1) if version.points.shortfall == "debt"]
+    bought = [
+        one for one in model.bought.values() if one.kept and one.version in owing and not one.account.erased
+    ]
+    if not bought:
         return
     one = rng.choice(bought[-RECENT:])
     debtor, name = one.account, one.account.member_id
@@ -32,7 +37,7 @@ def debt_meets_points(world: Requests) -> Iterator[Step]:
     if any(held.redemption_id == hold.redemption_id for held in debtor.holds):
         yield Submit(world.now, (Release(hold.redemption_id),), False)
     rich = [other for other in world.living() if other != name and model.members[other].available(world.now)]
-    if rich and len(world.living()) > world.planned_members // 4:
+    if debtor.debt and rich and len(world.living()) > world.planned_members // 4:
         pair = (rng.choice(rich), name)
         yield Merge(world.now, *(pair if rng.random() < 0.7 else pair[::-1]))
 
@@ -102,10 +107,48 @@ def a_bonus_is_lost(world: Requests) -> Iterator[Step]:
         yield Submit(world.now, (back,), False)
 
 
+def a_basket_comes_too_late(world: Requests) -> Iterator[Step]:
+    """Somebody's basket arrives when its points have expired; the past is asked for from when they lived."""
+    model, rng = world.model, world.rng
+    if model is None or not (living := world.living()):
+        return
+    member = rng.choice(living)
+    late = world.now - timedelta(days=rng.randrange(40, 700), seconds=rng.randrange(86_400))
+    bought = replace(world.purchase(member), occurred_at=late, redemption=None)
+    world.purchases[-1] = bought
+    yield Submit(world.now, (bought,), False)
+    account = model.members[member]
+    if account.lots and account.lots[-1].purchase_id == bought.purchase_id:
+        lived = min(account.end(account.lots[-1]), world.now) - late
+        yield Past(world.now, member, late + lived * rng.random(), None)
+
+
+def a_till_is_ahead(world: Requests) -> Iterator[Step]:
+    """A purchase a few minutes ahead of the clock; by its time a new version of the program is in force, under which
+    idle points may die sooner. What dies next is asked for at the instant of its end."""
+    model, rng = world.model, world.rng
+    if model is None or not (living := world.living()):
+        return
+    member = rng.choice(living)
+    bought = replace(world.purchase(member), occurred_at=world.now + timedelta(minutes=4), redemption=None)
+    world.purchases[-1] = bought
+    yield Submit(world.now, (bought,), False)
+    world.now += timedelta(minutes=1)
+    sources = [world.family.source() for _ in range(8)]
+    yield PutProgram(world.now, next((one for one in sources if '"inactivity", days' in one), sources[0]))
+    account = model.members[member]
+    end = min((account.end(lot) for lot in account.open_lots()), default=world.now)
+    if world.now < end < world.now + timedelta(days=30):
+        world.now = end
+        yield Submit(world.now, (world.redemption(member, hold=False),), False)
+
+
 STORIES: tuple[Story, ...] = (
     debt_meets_points,
     a_newcomer_takes_over,
     nobody_gets_it_back,
     a_hold_lapses,
     a_bonus_is_lost,
+    a_basket_comes_too_late,
+    a_till_is_ahead,
 )

@@ -4,25 +4,41 @@ from datetime import date, datetime, timedelta
 
 from loyalty.types import Enrolment, Request, Return
 
-from .draw_requests import RECENT, Requests
+from .draw_requests import RECENT, REWARDS, Requests
 from .steps import (
     Enrol,
     Erase,
     Look,
     Merge,
+    MoveStock,
     Owed,
     Past,
     PostDue,
     PutProgram,
+    PutReward,
     SetBirthday,
     SetStatus,
     Step,
     Submit,
+    UseVoucher,
 )
 from .stories import STORIES
 
-KINDS = ("story", "program", "status", "birthday", "due", "past", "owed", "merge", "erase", "look")
-WEIGHTS = (7, 4, 2, 2, 5, 16, 1, 2, 1, 7)
+KINDS = (
+    "story",
+    "program",
+    "status",
+    "birthday",
+    "due",
+    "past",
+    "owed",
+    "merge",
+    "erase",
+    "look",
+    "reward",
+    "use",
+)
+WEIGHTS = (7, 4, 2, 2, 5, 16, 1, 2, 1, 7, 3, 3)
 
 
 class World(Requests):
@@ -31,6 +47,11 @@ class World(Requests):
     def first(self) -> list[Step]:
         steps: list[Step] = [PutProgram(self.now, self.family.source())]
         steps += [self.enrol() for _ in range(self.planned_members // 4)]
+        for reward in REWARDS[:3]:
+            steps += [
+                PutReward(self.now, reward, self.terms()),
+                MoveStock(self.now, reward, self.id("s"), 15),
+            ]
         return steps
 
     def next(self) -> Step:
@@ -65,6 +86,20 @@ class World(Requests):
         if kind == "erase":
             whom = self.burdened(self.living()) if rng.random() < 0.5 else None
             return Erase(self.now, whom or rng.choice(self.members))
+        if kind == "reward":
+            reward = rng.choice(REWARDS)
+            if rng.random() < 0.3:
+                return PutReward(self.now, reward, self.terms())
+            again = f"s{rng.randrange(1 + self.ids)}"
+            return MoveStock(
+                self.now,
+                reward,
+                again if rng.random() < 0.1 else self.id("s"),
+                rng.choice((1, 2, 3, 8, -1, -2)),
+            )
+        if kind == "use" and self.claims:
+            use = self.id("u") if rng.random() < 0.8 else f"u{rng.randrange(1 + self.ids)}"
+            return UseVoucher(self.now, self.pick(self.claims), use, rng.choice((None, None, "p1")))
         return Look(self.now, rng.choice(self.members))
 
     def of_some(self) -> Step:
