@@ -1,14 +1,18 @@
-"""The expiry: everything that fell due is posted, account by account."""
+"""The expiry: everything that fell due is posted, dated lots by SQL a chunk at a time, all else account by account."""
 
+from collections import Counter
 from datetime import datetime
 
 import asyncpg
 
 from loyalty.engine.access import Access
 from loyalty.engine.past_due import Counts, Progress, post_chunk, walk
+from loyalty.ledger import store
 
-CHUNK = 500
-"""Accounts that are locked together."""
+CHUNK = 1_000
+"""Accounts whose lots expire in one transaction."""
+CHUNK_OF_OTHERS = 250
+"""Accounts that are posted one by one in one transaction: it takes about as long."""
 
 
 async def expire(
@@ -19,6 +23,23 @@ async def expire(
     async def chunk(
         connection: asyncpg.Connection, shard: int, accounts: list[int], through: datetime
     ) -> Counts:
-        return await post_chunk(engine, connection, shard, accounts, through, dry_run)
+        return await expire_chunk(engine, connection, shard, accounts, through, dry_run)
 
     return await walk(engine, "any", through, CHUNK, chunk, progress)
+
+
+async def expire_chunk(
+    engine: Access,
+    connection: asyncpg.Connection,
+    shard: int,
+    accounts: list[int],
+    through: datetime,
+    dry_run: bool,
+) -> Counts:
+    """As `post_chunk`, with the same rows, but in one statement for the accounts that only have dated lots to lose."""
+    expired = await store.expire_lots(connection, shard, accounts, through, dry_run=dry_run)
+    counts = Counter(accounts=expired.accounts, points_expired=expired.points)
+    for at in range(0, len(expired.others), CHUNK_OF_OTHERS):
+        others = expired.others[at : at + CHUNK_OF_OTHERS]
+        counts.update(await post_chunk(engine, connection, shard, others, through, dry_run))
+    return counts

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from loyalty.ledger.account import Account
 from loyalty.ledger.life import Life
@@ -130,8 +131,10 @@ class Book(Account):
         self._expire([lot], at)
 
     def expire_due(self, at: datetime) -> int:
-        """All points that die at the instant `at` (idle ones included), as one entry. Returns how many."""
-        return self._expire([lot for lot in self.lots.values() if self.end_of(lot) == at], at)
+        """All points that die at the instant `at` (idle ones included), as one entry, lots in their order. Returns how
+        many."""
+        dead = [lot for lot in self.lots.values() if self.end_of(lot) == at]
+        return self._expire(sorted(dead, key=attrgetter("lot")), at)
 
     def _expire(self, lots: Sequence[OpenLot], at: datetime) -> int:
         """What is left of lots that die together, as one entry."""

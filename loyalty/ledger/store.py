@@ -43,6 +43,15 @@ class Locked:
 
 
 @dataclass(slots=True, frozen=True)
+class Expired:
+    """Of accounts that were to expire: how many lost points, how many points, and the others that were left alone."""
+
+    accounts: int
+    points: int
+    others: list[int]
+
+
+@dataclass(slots=True, frozen=True)
 class SubjectPosting:
     """A posting that a request is about: a purchase, a redemption, or what was posted about one.
 
@@ -171,6 +180,17 @@ async def post(
         counters,
         budgets,
     )
+
+
+async def expire_lots(
+    connection: Connection, shard: int, accounts: Sequence[int], through: datetime, *, dry_run: bool
+) -> Expired:
+    """Locks accounts and posts what their dated lots lose up to `through` (at most now), where nothing else is due."""
+    row = await connection.fetchrow(
+        "select * from expire_lots($1, $2, $3, $4)", shard, accounts, through, dry_run
+    )
+    assert row is not None
+    return Expired(row["accounts"], int(row["points"]), row["others"] or [])
 
 
 async def subjects(

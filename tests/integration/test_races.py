@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from loyalty.engine import expire
 from loyalty.engine.engine import Engine
 from loyalty.errors import HoldEnded, InsufficientPoints, LoyaltyError
 from loyalty.types import Capture, PurchaseRedemption, Release, Request, Reversal
@@ -246,3 +247,33 @@ async def test_two_expiry_batches_and_a_review_beside_traffic_post_everything_on
         assert sum(batch["holds_timed_out"] for batch in counts[:2]) <= 40
         for member in members:
             assert await ledger.points(member) == (1, 0, 0, 0)
+
+
+async def test_chunks_of_two_expiries_and_tills_meet_and_each_lot_expires_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Members with nothing but lots, some of which end at one instant and some at another."""
+    monkeypatch.setattr(expire, "CHUNK", 7)
+    members = [f"m{at}" for at in range(60)]
+    async with open_ledger(database_url, program(expiry(days=10)), *members, pool_size=6) as ledger:
+        other = await Engine.open(database_url, VAULT, pool_size=4)
+        try:
+            for days in (0, 0, 1):
+                at = START + timedelta(days=days)
+                await ledger.move_clock(at)
+                await ledger.all(*(purchase(1000, at, member) for member in members))
+            later = await ledger.move_clock(START + timedelta(days=30))
+            *counts, outcomes = await asyncio.gather(
+                ledger.engine.expire(),
+                other.expire(),
+                other.expire(),
+                meet([ledger.engine, other], [purchase(100, later, member) for member in members[::2]]),
+            )
+        finally:
+            await other.close()
+        assert codes(outcomes) == {"created": 30}
+        assert await ledger.value("select count(*) from posting where kind = 'expiry'") == 120
+        assert await ledger.value("select count(*) from account where due_at <= ledger_now()") == 0
+        assert sum(batch["points_expired"] for batch in counts) <= 60 * 30
+        for place, member in enumerate(members):
+            assert await ledger.points(member) == ((place + 1) % 2, 0, 0, 0)
