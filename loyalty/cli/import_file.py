@@ -51,6 +51,7 @@ def _assignment(text: str) -> tuple[str, str]:
 )
 @click.option("--encoding", default="utf-8-sig", help="Of the file: gb18030, latin-1 …", show_default="UTF-8")
 @click.option("--delimiter", help="Between columns; default: the one that the first line has most of.")
+@click.option("--processes", type=click.IntRange(1, 64), help="How many share the work; default: all cores.")
 @click.option("--rejects", type=click.Path(dir_okay=False, path_type=Path), help="Where rejected rows go.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as JSON.")
 def import_file(
@@ -63,6 +64,7 @@ def import_file(
     zone: ZoneInfo | None,
     encoding: str,
     delimiter: str | None,
+    processes: int | None,
     rejects: Path | None,
     as_json: bool,
 ) -> None:
@@ -84,10 +86,12 @@ def import_file(
         tell(f"Columns not read: {', '.join(unread)}.")
 
     async def work(url: str) -> int:
+        from loyalty.backtest.run import cores
         from loyalty.currency import minor_digits
         from loyalty.engine.engine import Engine
-        from loyalty.importing.post import Options, import_documents
+        from loyalty.importing.post import Options
         from loyalty.importing.post_members import import_members
+        from loyalty.importing.run import ProcessLostError, import_documents
         from loyalty.members.secret import check_secret
 
         started = time.monotonic()
@@ -102,8 +106,14 @@ def import_file(
                 unknown_purchase="unlinked" if unknown_purchase == "unlinked" else "reject",
             )
             with Reporter(file.name) as report:
-                take = import_members if holds == "members" else import_documents
-                summary = await take(engine, source, options, report)
+                if holds == "members":
+                    summary = await import_members(engine, source, options, report)
+                else:
+                    summary = await import_documents(
+                        engine, source, options, report, database_url=url, processes=processes or cores()
+                    )
+        except ProcessLostError as e:
+            raise click.ClickException(str(e)) from None
         finally:
             await engine.close()
         where = None

@@ -86,11 +86,16 @@ class Engine(Access):
         batcher = self.claims if isinstance(request, Claim | Cancellation) else self.batcher
         return await batcher.submit(request, actor)
 
-    async def submit_many(self, requests: Sequence[Request]) -> list[Answer | LoyaltyError]:
-        """Posts many requests in order, each whole or not at all; refused ones come back as errors in their places."""
+    async def submit_many(
+        self, requests: Sequence[Request], at_once: int = UPLOAD_CHUNK
+    ) -> list[Answer | LoyaltyError]:
+        """Posts many requests in order, each whole or not at all; refused ones come back as errors in their places.
+
+        at_once: how many share a transaction.
+        """
         outcomes: list[Answer | LoyaltyError] = []
-        for start in range(0, len(requests), UPLOAD_CHUNK):
-            items = [Item(request) for request in requests[start : start + UPLOAD_CHUNK]]
+        for start in range(0, len(requests), at_once):
+            items = [Item(request) for request in requests[start : start + at_once]]
             async with self._uploads:
                 await asyncio.shield(run_batch(self, items))
             outcomes.extend(item.outcome or Internal("This request was not answered.") for item in items)

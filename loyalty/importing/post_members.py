@@ -7,7 +7,8 @@ from loyalty.engine.engine import Engine
 from loyalty.engine.validate import validate
 from loyalty.errors import InvalidRequest, LoyaltyError, MemberExists
 from loyalty.importing.members import KEY, Joining, keyed_rows, opening, read_member
-from loyalty.importing.post import CHUNK, Options, Progress
+from loyalty.importing.post import Options
+from loyalty.importing.run import Progress
 from loyalty.importing.source import Source
 from loyalty.importing.stage import MEMBER, Stage
 from loyalty.importing.summary import Summary, refusal
@@ -16,6 +17,9 @@ from loyalty.members import directory
 from loyalty.members.enrol import enrol_many
 from loyalty.members.identity import SCHEMES, names_of
 from loyalty.types import Adjustment, Enrolment, MemberChange, OpeningTier
+
+CHUNK = 2_000
+"""Members that are enrolled and given their points at once."""
 
 
 async def import_members(engine: Engine, source: Source, options: Options, progress: Progress) -> Summary:
@@ -26,10 +30,11 @@ async def import_members(engine: Engine, source: Source, options: Options, progr
     def fill() -> None:
         stage.add(keyed_rows(source), kind=MEMBER, key=KEY, progress=lambda rows: progress("read", rows, 0))
         stage.gather()
+        stage.put_in_order()
 
     await asyncio.to_thread(fill)
     summary.rows, summary.documents = stage.rows, stage.documents
-    units = stage.take()
+    units = (parcel.unpack() for parcel in stage.take())
     program = (await engine.programs()).at(await engine.now()).program
     tiers = [tier.id for tier in program.tiers]
     done = 0

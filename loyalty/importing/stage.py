@@ -8,6 +8,7 @@ insert a unit.
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -21,18 +22,37 @@ _FRAGMENTS_AT_ONCE = 500
 _ROWS_A_REPORT = 50_000
 
 _TABLES = """
-create table fragment (kind integer, id text, original text, at integer, rows blob);
+create table fragment (kind integer, id text, original text, ref text, at integer, rows blob);
 """
 _GATHER = """
 create index fragment_unit on fragment (kind, id, original);
-create table unit (kind integer, id text, original text, at integer, fragments integer, original_here integer,
-    primary key (kind, id, original)) without rowid;
-insert into unit select kind, id, original, min(at), count(*), 0 from fragment group by kind, id, original;
+create table unit (kind integer, id text, original text, ref text, at integer, fragments integer, first integer,
+    original_here integer, primary key (kind, id, original)) without rowid;
+insert into unit select kind, id, original, min(ref), min(at), count(*), min(rowid), 0
+    from fragment group by kind, id, original;
 update unit set original_here = 1,
     at = max(coalesce(at, 0),
         coalesce((select p.at from unit p where p.kind = 0 and p.id = unit.original), 0))
     where kind = 1 and original <> ''
     and exists (select 1 from unit p where p.kind = 0 and p.id = unit.original);
+create table owner (ref text primary key, account integer) without rowid;
+create table owner_of_purchase (id text primary key, account integer) without rowid;
+"""
+_PLACE = """
+create table place (place integer primary key, kind integer, id text, original text, fragments integer,
+    first integer, original_here integer, owner integer);
+insert into place (kind, id, original, fragments, first, original_here, owner)
+    select u.kind, u.id, u.original, u.fragments, u.first, u.original_here, coalesce(r.account, o.account, 0)
+    from unit u
+    left join unit p on u.original_here and p.kind = 0 and p.id = u.original and p.original = ''
+    left join owner o on o.ref = coalesce(p.ref, u.ref)
+    left join owner_of_purchase r on u.kind = 1 and not u.original_here and r.id = u.original
+    order by u.at, u.kind, u.id, u.original;
+create index place_owner on place (owner);
+"""
+_TAKE = """
+select u.kind, u.id, u.original, u.original_here, u.fragments, u.owner, f.rows
+from place u cross join fragment f on f.rowid = u.first where u.place > ?
 """
 
 
@@ -46,10 +66,32 @@ class Unit(Struct, frozen=True):
     rows: list[Row]
 
 
+class Parcel(NamedTuple):
+    """A unit packed up, on its way to whoever posts it. `owner`: units of one account have the same."""
+
+    kind: int
+    id: str
+    original: str
+    original_here: bool
+    owner: int
+    fragments: list[bytes]
+
+    def unpack(self) -> Unit:
+        """The unit."""
+        rows = _decode(self.fragments[0])
+        for fragment in self.fragments[1:]:
+            rows += _decode(fragment)
+        return Unit(self.kind, self.id, self.original, self.original_here, rows)
+
+
+_decode = msgspec.msgpack.Decoder(list[Row]).decode
+
+
 class Stage:
     """Takes rows in any order, gives units in the order in which they are to be posted.
 
-    That order is by time; at equal times purchases come first, and no return comes before its purchase.
+    That order is by time; at equal times purchases come first, and no return comes before its purchase. Call `add`,
+    `gather`, `own` for whom it is known of, `put_in_order`, `take`.
     """
 
     def __init__(self, zone: tzinfo | None = None) -> None:
@@ -59,7 +101,7 @@ class Stage:
             "pragma journal_mode = off; pragma synchronous = off; pragma cache_size = -65536;"
         )
         self._db.executescript(_TABLES)
-        self._pending: list[tuple[int, str, str, int | None, bytes]] = []
+        self._pending: list[tuple[int, str, str, str, int | None, bytes]] = []
         self.rows = 0
         self.units = 0
         self.documents = 0
@@ -73,10 +115,10 @@ class Stage:
         kind_at: int = 0,
         at: int = 0,
         original: int = 0,
+        ref: int = 0,
         progress: Callable[[int], None] | None = None,
     ) -> None:
         """Stage `rows`. The other arguments are places in a row; `kind` None: it stands at `kind_at`."""
-        encode = msgspec.msgpack.encode
         run: list[Row] = []
         current: tuple[int, str, str] | None = None
         for row in rows:
@@ -87,36 +129,71 @@ class Stage:
                 mine = (kind, row[key], "")
             if mine != current:
                 if current is not None:
-                    self._put((*current, self._earliest(run, at) if kind is None else None, encode(run)))
+                    self._put(current, run, at, ref)
                 current, run = mine, []
             run.append(row)
             self.rows += 1
             if progress is not None and self.rows % _ROWS_A_REPORT == 0:
                 progress(self.rows)
         if current is not None:
-            self._put((*current, self._earliest(run, at) if kind is None else None, encode(run)))
+            self._put(current, run, at, ref)
         self._flush()
 
     def gather(self) -> None:
-        """Put the units in order; call once, after the last row."""
+        """Make units of the rows; call once, after the last row."""
         self._db.executescript(_GATHER)
         self.units, self.documents = self._db.execute(
             "select count(*), (select count(*) from (select distinct kind, id from unit)) from unit"
         ).fetchone()
 
-    def take(self) -> Iterator[Unit]:
-        """The units in their order."""
-        decode = msgspec.msgpack.Decoder(list[Row]).decode
-        found = self._db.execute(
-            """select u.kind, u.id, u.original, u.original_here, u.fragments, f.rows from unit u
-            join fragment f on f.kind = u.kind and f.id = u.id and f.original = u.original
-            order by u.at, u.kind, u.id, u.original, f.rowid"""
-        )
-        for kind, unit_id, original, here, fragments, blob in found:
-            rows = decode(blob)
-            for _ in range(fragments - 1):
-                rows += decode(next(found)[5])
-            yield Unit(kind, unit_id, original, bool(here), rows)
+    def refs(self) -> Iterator[str]:
+        """Each name that the units give their members."""
+        return (ref for (ref,) in self._db.execute("select distinct ref from unit where kind <> 2"))
+
+    def purchases_elsewhere(self) -> Iterator[str]:
+        """The purchases that returns name and that are not in the file."""
+        return (id for (id,) in self._db.execute(
+            "select distinct original from unit where kind = 1 and original <> '' and not original_here"
+        ))  # fmt: skip
+
+    def own(self, accounts: Iterable[tuple[str, int]]) -> None:
+        """Say whose the units of each `ref` are: an account, or any number that stands for one to come."""
+        self._db.executemany("insert into owner values (?, ?)", accounts)
+
+    def own_purchases(self, accounts: Iterable[tuple[str, int]]) -> None:
+        """Say whose account purchases went to that are not in the file."""
+        self._db.executemany("insert into owner_of_purchase values (?, ?)", accounts)
+
+    def put_in_order(self) -> None:
+        """Call once, when it is known whose the units are."""
+        self._db.executescript(_PLACE)
+
+    def owners(self) -> int:
+        """How many accounts the units are of."""
+        found: int = self._db.execute("select count(distinct owner) from place").fetchone()[0]
+        return found
+
+    def returns(self) -> bool:
+        """Whether there are any."""
+        return self._db.execute("select 1 from unit where kind = 1 limit 1").fetchone() is not None
+
+    def take(self, after: int = 0, *, by_owner: bool = False) -> Iterator[Parcel]:
+        """The units in their order, but for the first `after`; by_owner: all of one owner together."""
+        order = " order by u.owner, u.place" if by_owner else " order by u.place"
+        for kind, id, original, here, fragments, owner, first in self._db.execute(_TAKE + order, (after,)):
+            rows = [first]
+            if fragments > 1:
+                rows = [one for (one,) in self._db.execute(
+                    "select rows from fragment where kind = ? and id = ? and original = ? order by rowid",
+                    (kind, id, original),
+                )]  # fmt: skip
+            yield Parcel(kind, id, original, bool(here), owner, rows)
+
+    def _put(self, unit: tuple[int, str, str], run: list[Row], at: int, ref: int) -> None:
+        earliest = None if unit[0] == MEMBER else self._earliest(run, at)
+        self._pending.append((*unit, run[0][ref], earliest, msgspec.msgpack.encode(run)))
+        if len(self._pending) >= _FRAGMENTS_AT_ONCE:
+            self._flush()
 
     def _earliest(self, run: list[Row], at: int) -> int | None:
         earliest: int | None = None
@@ -127,13 +204,8 @@ class Stage:
                 earliest = value if earliest is None else min(earliest, value)
         return earliest
 
-    def _put(self, fragment: tuple[int, str, str, int | None, bytes]) -> None:
-        self._pending.append(fragment)
-        if len(self._pending) >= _FRAGMENTS_AT_ONCE:
-            self._flush()
-
     def _flush(self) -> None:
-        self._db.executemany("insert into fragment values (?, ?, ?, ?, ?)", self._pending)
+        self._db.executemany("insert into fragment values (?, ?, ?, ?, ?, ?)", self._pending)
         self._pending.clear()
 
 

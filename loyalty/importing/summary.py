@@ -21,14 +21,31 @@ class Summary:
     def __init__(self) -> None:
         self.rows = 0
         self.documents = 0
-        self.anonymous = 0
+        self.anonymous_purchases = 0
+        self.anonymous_returns: set[str] = set()
         self.enrolled = 0
-        self.unlinked = 0
         self.created: Counter[str] = Counter()
         self.replayed: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.examples: dict[str, list[int]] = {}
         self.rejected_lines: dict[int, str] = {}
+
+    @property
+    def anonymous(self) -> int:
+        """Documents of nobody. A return may be several units, and counts once."""
+        return self.anonymous_purchases + len(self.anonymous_returns)
+
+    def add(self, part: "Summary") -> None:
+        """What became of other units of the same file."""
+        self.anonymous_purchases += part.anonymous_purchases
+        self.anonymous_returns |= part.anonymous_returns
+        self.enrolled += part.enrolled
+        self.created += part.created
+        self.replayed += part.replayed
+        self.refused += part.refused
+        for reason, lines in part.examples.items():
+            self.examples[reason] = sorted([*self.examples.get(reason, ()), *lines])[:EXAMPLES]
+        self.rejected_lines |= part.rejected_lines
 
     def took(self, what: str, *, replayed: bool) -> None:
         """Something was posted, or had been before."""

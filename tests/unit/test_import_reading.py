@@ -37,7 +37,8 @@ def staged(source: Source) -> list[Unit]:
         original=PLACE["original_purchase_id"],
     )
     stage.gather()
-    return list(stage.take())
+    stage.put_in_order()
+    return [parcel.unpack() for parcel in stage.take()]
 
 
 def write(folder: Path, *lines: str, name: str = "till.csv") -> Path:
