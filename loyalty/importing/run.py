@@ -153,6 +153,8 @@ async def _spread(
             for part in done:
                 yield under_way.pop(part), part.result()
     except BrokenExecutor:
+        # Not cancelled meanwhile: the pool would stumble over it before it has ended the other processes.
+        await asyncio.gather(*under_way, return_exceptions=True)
         raise ProcessLostError(
             "A process of the import was ended from outside. If memory is short, use fewer: --processes 1."
         ) from None
