@@ -166,7 +166,12 @@ async def change(
             await connection.execute(query("member_add_names"), *columns, account, shard)
             owners = await connection.fetch(query("member_find"), *_columns(vault.spread(names)))
             if taken := sorted(row["scheme"] for row in owners if row["account"] != account):
-                raise MemberExists(f"Another member has this {' and '.join(taken)}.", taken=taken)
+                which = " and ".join(taken)
+                raise MemberExists(
+                    f"Another member has this {which}; nothing was changed. If both are one person, have ops merge them"
+                    f" (POST /v1/members/{{member_id}}/merge); if not, take the {which} from the other first.",
+                    taken=taken,
+                )
         if wanted.name is not UNSET or wanted.birthday is not UNSET:
             await connection.execute(
                 query("member_change_person"),

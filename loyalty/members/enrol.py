@@ -237,8 +237,11 @@ def _refusal(enrolment: Enrolment, now: datetime) -> LoyaltyError | None:
 def _exists(schemes: Iterable[str]) -> MemberExists:
     taken = sorted({"member_id" if scheme == "id" else scheme for scheme in schemes})
     which = " and ".join(taken) or "member_id"
+    name = "{member_id}" if "member_id" in taken or not taken else f"{taken[0]}:…"
     return MemberExists(
-        f"Another member has this {which}, or enrolled under it with other content.", taken=taken
+        f"Somebody was enrolled with this {which} before, with other content; nothing was changed. If it is the same"
+        f" person, go on with that member: GET /v1/members/{name} reads, PATCH changes. If not, use another {which}.",
+        taken=taken,
     )
 
 

@@ -57,10 +57,14 @@ async def test_a_member_or_identifier_that_exists_is_told_without_telling_whose(
     answer = await shop.post("/v1/members", json={"phone": "+8613800000001", "name": "Han Meimei"})
     assert code(answer, 409) == "member-exists"
     assert "m-1" not in answer.text
-    assert code(await shop.post("/v1/members", json={"member_id": "m-1"}), 409) == "member-exists"
+    assert "GET /v1/members/phone:… reads, PATCH changes" in answer.json()["detail"]
+    answer = await shop.post("/v1/members", json={"member_id": "m-1"})
+    assert code(answer, 409) == "member-exists"
+    assert "use another member_id" in answer.json()["detail"]
     other = await shop.member(card="8800123456")
     answer = await shop.patch(f"/v1/members/{other}", json={"phone": "+8613800000001"})
     assert code(answer, 409) == "member-exists"
+    assert "have ops merge them" in answer.json()["detail"]
 
 
 async def test_a_hold_ends_once(shop: Face) -> None:
