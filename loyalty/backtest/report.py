@@ -50,7 +50,11 @@ class MonthRow(Struct, frozen=True):
 
 
 class TierRow(Struct, frozen=True):
-    """What moved while members were in a tier, and who was in it at the end with how many points."""
+    """What moved in a tier, and who was in it at the end with how many points.
+
+    What was earned, and clawed back of it, counts for the tier that the purchase was judged by; all else for the tier
+    that the member stood in when it was recorded.
+    """
 
     tier: str
     now: Movement

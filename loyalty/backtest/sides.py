@@ -18,21 +18,22 @@ from loyalty.rules.stacking import Draft
 class Witness(Judge):
     """A judge whose last judgement can be looked at, by rule instead of by line.
 
-    `award` is None when nothing was judged since it was taken away.
+    `award` is None when nothing was judged since it was taken away. `tier`: what was judged by.
     """
 
     def __init__(self, judge: Judge) -> None:
         self.__dict__.update(judge.__dict__)
         self.award: Award | None = None
+        self.tier = ""
         self.by_rule: list[tuple[str, Exact]] = []
 
     def judge(self, lines: Sequence[Line], facts: Facts) -> Award:
-        self.by_rule = []
+        self.by_rule, self.tier = [], facts.tier
         self.award = award = super().judge(lines, facts)
         return award
 
     def judge_event(self, type: str, facts: Facts) -> Award:
-        self.by_rule = []
+        self.by_rule, self.tier = [], facts.tier
         self.award = award = super().judge_event(type, facts)
         return award
 
@@ -41,6 +42,7 @@ class Witness(Judge):
         return []
 
     def judge_unlinked(self, lines: Sequence[Line], facts: Facts) -> Award:
+        self.tier = facts.tier
         self.award = award = super().judge_unlinked(lines, facts)
         self.by_rule = [(share.rule, share.scaled) for share in award.shares]
         return award

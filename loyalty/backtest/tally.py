@@ -27,7 +27,8 @@ _QUARTER_HOUR = 900
 class Sums:
     """Everything counted on one side.
 
-    months, tiers: points of entries by (month or tier, kind). earned, returned: exact points by (rule, scale), to be
+    months, tiers: points of entries by (month or tier, kind); what is earned and clawed back by the tier that judged
+    it, all else by the tier that the account stood in. earned, returned: exact points by (rule, scale), to be
     divided by the scale. times: purchases and events that a rule gave points on. capped: count, wanted and made
     points by kind.
     ends: members and outstanding points by tier. changes: promotions, renewals and falls of tiers. budgets: net use.
@@ -133,6 +134,10 @@ class Tally:
             judge.award = None
 
     def took(self, book: ReplayBook, journal: Journal, request: Request | None) -> None:  # noqa: ARG002
+        judged = self._tier
+        for judge in self._judges:
+            if judge.award is not None:
+                judged = judge.tier
         for entry in journal.entries:
             at, kind, points = entry.occurred_at.timestamp(), entry.kind, entry.points
             if at >= self._end:
@@ -144,7 +149,8 @@ class Tally:
             quarter = int(at) // _QUARTER_HOUR
             month = self._months.get(quarter) or self._month(quarter, entry.occurred_at)
             _count(self.sums.months, (month, kind), points)
-            _count(self.sums.tiers, (self._tier, kind), points)
+            tier = judged if kind == "earn" or kind == "clawback" else self._tier
+            _count(self.sums.tiers, (tier, kind), points)
             if kind == "redeem" or kind == "restore":
                 self.redeemed -= points
         if journal.tiers:

@@ -19,10 +19,11 @@ from msgspec import Struct
 from loyalty.calendar import known_zones
 from loyalty.program.checks import check_program, same_frame
 from loyalty.program.diagnostics import Diagnostic, Path, Report, nearest, quote
-from loyalty.program.keys import IDENTIFIER, PROGRAM
+from loyalty.program.keys import PROGRAM
 from loyalty.program.model import Program
 from loyalty.program.positions import json_lines, toml_lines
 from loyalty.program.reader import Table
+from loyalty.program.rule_keys import IDENTIFIER
 from loyalty.program.rules_section import read_discounts, read_rules
 from loyalty.program.sections import (
     read_points,

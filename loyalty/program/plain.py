@@ -6,7 +6,6 @@ from decimal import Decimal
 from fractions import Fraction
 
 from loyalty.currency import shown
-from loyalty.program.keys import WEEKDAYS
 from loyalty.program.model import (
     Discount,
     ExpireAfter,
@@ -20,6 +19,7 @@ from loyalty.program.model import (
     Selector,
     When,
 )
+from loyalty.program.rule_keys import WEEKDAYS
 
 _LISTED = 5
 

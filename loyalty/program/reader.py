@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from loyalty.program.diagnostics import Path, Report, nearest, quote
-from loyalty.program.keys import MOST_DECIMALS, Choice, Key, Number, Some, TableOf, TablesOf, Text, Whole
+from loyalty.program.key_types import MOST_DECIMALS, Choice, Key, Number, Some, TableOf, TablesOf, Text, Whole
 
 Known = TypeVar("Known", bound=Key)
 Value = TypeVar("Value")

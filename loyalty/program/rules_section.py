@@ -5,9 +5,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 from loyalty.program.diagnostics import quote
-from loyalty.program.keys import LIMIT
 from loyalty.program.model import Discount, Kind, Limit, Rule, When
 from loyalty.program.reader import Table
+from loyalty.program.rule_keys import LIMIT
 from loyalty.program.sections import read_selector
 
 

@@ -7,8 +7,7 @@ than that (an id used twice, a tier that does not exist, `until` before `from`) 
 from collections.abc import Callable
 from typing import Any
 
-from loyalty.program.keys import (
-    PROGRAM,
+from loyalty.program.key_types import (
     Choice,
     Day,
     Flag,
@@ -24,6 +23,7 @@ from loyalty.program.keys import (
     Whole,
     Zone,
 )
+from loyalty.program.keys import PROGRAM
 from loyalty.program.parse import zone_names
 
 Schema = dict[str, Any]

@@ -142,6 +142,22 @@ async def test_tiers_move_and_count_in_the_matrix(ledger: Ledger) -> None:
     assert (found.now.tier_changes.promotions, found.candidate.tier_changes.promotions) == (0, 1)
 
 
+async def test_points_count_for_the_tier_that_their_purchase_was_judged_by(ledger: Ledger) -> None:
+    now = await ledger.move_clock(timedelta(days=10))
+    await ledger.do(purchase(500000, at=now))
+    assert await ledger.tier() == "silver"
+    await ledger.do(purchase(10000, at=START, id="late"))
+    await ledger.do(goods_back("late", now, back(amount=4000)))
+    await ledger.do(purchase(20000, at=now))
+    await ledger.do(redeem(50))
+    found = await tried(ledger, program(rules=DOUBLE))
+    ordinary, silver, gold = found.tiers
+    assert (ordinary.now.issued, ordinary.now.clawed_back, ordinary.now.redeemed) == (5100, 40, 0)
+    assert (silver.now.issued, silver.now.clawed_back, silver.now.redeemed) == (200, 0, 50)
+    assert (ordinary.candidate.issued, ordinary.candidate.clawed_back) == (10200, 80)
+    assert (silver.candidate.issued, silver.candidate.redeemed, gold.candidate.issued) == (400, 50, 0)
+
+
 async def test_expiry_is_the_candidates(ledger: Ledger) -> None:
     await ledger.do(purchase(10000))
     await ledger.move_clock(timedelta(days=40))

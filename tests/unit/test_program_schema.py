@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from loyalty.program.keys import PROGRAM, TableOf, TablesOf
+from loyalty.program.key_types import TableOf, TablesOf
+from loyalty.program.keys import PROGRAM
 from loyalty.program.parse import parse, starter_source
 from loyalty.program.schema import schema
 from tests.json_schema import broken
