@@ -18,10 +18,9 @@ from loyalty.backtest.sides import Side
 from loyalty.engine.decide import decide
 from loyalty.engine.erase import give_up
 from loyalty.engine.facts import claim_facts, end_facts, redemption_facts, reversal_facts
-from loyalty.engine.loading import needs_tiers
 from loyalty.engine.merge import move_estate
 from loyalty.engine.requests import SOMEBODY
-from loyalty.engine.standing import standing_of_head
+from loyalty.engine.standing import needs_tiers, standing_of_head
 from loyalty.errors import (
     HoldEnded,
     InsufficientPoints,

@@ -11,9 +11,9 @@ from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.engine.context import Context
 from loyalty.engine.facts import purchase_facts
-from loyalty.engine.programs import Programs, ProgramVersion, load_programs
+from loyalty.engine.programs import Programs, load_programs
 from loyalty.engine.redeem import paid_purchase
-from loyalty.engine.standing import may_promote
+from loyalty.engine.standing import needs_tiers
 from loyalty.ledger import store
 from loyalty.ledger.book import Book
 from loyalty.ledger.rows import TierRow
@@ -113,12 +113,6 @@ def change_of(row: TierRow) -> Change:
 
 def verdict_due(head: Head, at: datetime) -> bool:
     return head.tier_verdict_at is not None and head.tier_verdict_at <= at
-
-
-def needs_tiers(version: ProgramVersion, head: Head, at: datetime, amount: int, visits: int) -> bool:
-    """Whether purchases up to one at `at`, of so much in all, arrive late or could reach a threshold."""
-    late = at < head.bound_at or (head.tier_since is not None and at < head.tier_since)
-    return late or may_promote(version, head, amount, visits)
 
 
 def may_change_tier(context: Context, requests: Iterable[Request], owners: Iterable[int]) -> list[int]:

@@ -35,6 +35,12 @@ def may_promote(version: ProgramVersion, head: Head, amount: int, visits: int) -
     )
 
 
+def needs_tiers(version: ProgramVersion, head: Head, at: datetime, amount: int, visits: int) -> bool:
+    """Whether purchases up to one at `at`, of so much in all, arrive late or could reach a threshold."""
+    late = at < head.bound_at or (head.tier_since is not None and at < head.tier_since)
+    return late or may_promote(version, head, amount, visits)
+
+
 def tier_in_force(context: Context, version: ProgramVersion, book: Book, at: datetime) -> str:
     """The tier that a purchase at `at` is judged by."""
     standing = standing_of_head(version, book.head)
@@ -74,6 +80,8 @@ def count_purchase(context: Context, version: ProgramVersion, book: Book, at: da
     if rows is None or not amount:
         return
     rows.append(Qualifying(at, amount))
+    if context.programs.one_window() and not needs_tiers(version, head, at, 0, 0):
+        return  # the rows were read for another request of the batch
     history = context.history[book.account]
     while True:
         standing = standing_of_head(version, head)

