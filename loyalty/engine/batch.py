@@ -247,8 +247,12 @@ def _outcome(context: Context, found: dict[RequestKey, Recorded], item: Item) ->
         if book.head.number != number:
             raise Poisoned from error
         return error
-    if verdict_due(book.head, book.recorded_at) or (active_at is None and book.head.active_at is not None):
-        # A late promotion may have run out already, a first activity long ago ends idle points.
+    moved = book.head.active_at != active_at
+    if verdict_due(book.head, book.recorded_at) or (
+        moved and (active_at is None or not context.programs.one_idle_end())
+    ):
+        # A late promotion may have run out already; an activity of the past, the first or under a shorter period, ends
+        # idle points.
         post_due(context, book, book.recorded_at)
     if own is not None:
         found[own] = Recorded(item.where[0], account, item.fingerprint, body)

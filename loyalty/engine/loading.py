@@ -51,7 +51,12 @@ async def load_context(
     if locked.program_version != engine.programs_known.newest:
         engine.programs_known = await load_programs(connection, engine.programs_known)
         if engine.programs_known.limited() and not counters:
+            counters = True
             locked = await store.lock_accounts(connection, shard, accounts, keys, counters=True)
+    ending = _ending_idle_points(engine.programs_known, locked, requests, owners)
+    if ending:
+        accounts = accounts | dict.fromkeys(ending, True)
+        locked = await store.lock_accounts(connection, shard, accounts, keys, counters=counters)
     context = make_context(engine.programs_known, locked)
     await load_subjects(context, connection, shard, requests, owners)
     await _load_rewards(context, connection, requests)
@@ -67,6 +72,21 @@ async def load_context(
             if row["years"] is not None:
                 context.pinned[account] = dict(zip(row["years"], map(opened, row["pinned"]), strict=True))
     return context, locked.found
+
+
+def _ending_idle_points(
+    programs: Programs, locked: Locked, requests: Sequence[Request], owners: Sequence[int]
+) -> list[int]:
+    """Accounts whose idle points may die by what is recorded now: an activity of the past, under a shorter period."""
+    if programs.one_idle_end():
+        return []
+    return [
+        account
+        for request, account in zip(requests, owners, strict=True)
+        if isinstance(request, Purchase | Engagement)
+        and not locked.heads[account].loaded
+        and programs.idle_deadline(request.occurred_at) <= max(locked.now, locked.heads[account].recorded_at)
+    ]
 
 
 def make_context(programs: Programs, locked: Locked) -> Context:

@@ -67,6 +67,9 @@ class Programs:
             (version.program.tier_policy.window, version.program.time_zone.key) for version in self.in_use()
         }
         self._one_window = len(windows) <= 1
+        self._one_idle_end = (
+            len({(one.program.points.expiry, one.program.time_zone.key) for one in self._idle}) <= 1
+        )
 
     @property
     def newest(self) -> int:
@@ -95,6 +98,10 @@ class Programs:
     def one_window(self) -> bool:
         """Whether all versions count tiers over the same window of the same days."""
         return self._one_window
+
+    def one_idle_end(self) -> bool:
+        """Whether idle points end alike under all versions: then a later activity never ends them sooner."""
+        return self._one_idle_end
 
     def idle_deadline(self, counts_from: datetime) -> datetime:
         """When idle points die that count from an instant: by the version in force then that has idle points, or the

@@ -3,8 +3,10 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from loyalty.db.connect import connect_owner
-from loyalty.errors import IdConflict, InvalidRequest
+from loyalty.errors import IdConflict, InsufficientPoints, InvalidRequest
 from loyalty.types import Capture, PurchaseRedemption, Reversal, UnlinkedReturn
 from tests.builders import (
     BASE,
@@ -247,3 +249,29 @@ async def test_the_bounds_of_a_merged_account_are_not_held_to_what_came_into_it_
         await ledger.all(purchase(3000, START, "bob", id="p"), goods_back("p"))
         await ledger.assert_sound()
         await ledger.engine.merge("bob", "eve")
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+async def test_idle_points_that_a_late_purchase_ends_are_gone_for_what_comes_with_it(
+    database_url: str, loaded: bool
+) -> None:
+    """A purchase under a shorter period moved the end of all idle points into the past; in the same upload they could
+    still be spent, and another purchase made them live on."""
+    async with open_ledger(database_url, program(expiry("inactivity", months=2)), "ada") as ledger:
+        await ledger.do(purchase(10000))
+        await ledger.move_clock(timedelta(days=1))
+        await ledger.put(program(expiry("inactivity", days=5)))
+        now = await ledger.move_clock(timedelta(days=20))
+        late = purchase(5000, START + timedelta(days=2))
+        if loaded:
+            _, refused = await ledger.all(late, redeem(50))
+            assert isinstance(refused, InsufficientPoints)
+        else:
+            _, receipt = await ledger.all(late, purchase(3000, now))
+            assert receipt.balance.balance == 30
+        assert (await ledger.entries())[:4] == [
+            ("earn", 100),
+            ("earn", 50),
+            ("expire", -50),
+            ("expire", -100),
+        ]

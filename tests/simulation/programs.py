@@ -86,7 +86,6 @@ class Family:
         self.rng = rng
         self.zone = rng.choice(ZONES)
         self.tiers = rng.choice((0, 1, 2, 3))
-        self.expiries = EXPIRIES if rng.random() < 0.8 else EXPIRIES[-2:]
 
     def source(self) -> str:
         parts = [
@@ -104,7 +103,7 @@ class Family:
             "[points]",
             f'rounding = "{rng.choice(("floor", "half_up", "half_even"))}"',
             f"pending_days = {rng.choice((0, 0, 0, 3, 14))}",
-            f"expiry = {rng.choice(self.expiries)}",
+            f"expiry = {rng.choice(EXPIRIES)}",
             f"late_grace_days = {rng.choice((0, 0, 7))}",
             f"restore_grace_days = {rng.choice((0, 0, 5, 30))}",
             f'shortfall = "{rng.choice(("debt", "debt", "forgive"))}"',

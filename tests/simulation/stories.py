@@ -1,5 +1,6 @@
 """What seldom comes together by chance, as a few steps in a row: each is drawn when the one before has happened."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
@@ -125,22 +126,27 @@ def a_basket_comes_too_late(world: Requests) -> Iterator[Step]:
 
 def a_till_is_ahead(world: Requests) -> Iterator[Step]:
     """A purchase a few minutes ahead of the clock; by its time a new version of the program is in force, under which
-    idle points may die sooner. What dies next is asked for at the instant of its end."""
+    idle points die sooner. They are asked for at the instant of their end."""
     model, rng = world.model, world.rng
     if model is None or not (living := world.living()):
         return
     member = rng.choice(living)
-    bought = replace(world.purchase(member), occurred_at=world.now + timedelta(minutes=4), redemption=None)
+    yield PutProgram(world.now, idle(world.family.source(), "months = 2"))
+    ahead = world.now + timedelta(minutes=4)
+    bought = replace(world.purchase(member), occurred_at=ahead, redemption=None)
     world.purchases[-1] = bought
     yield Submit(world.now, (bought,), False)
     world.now += timedelta(minutes=1)
-    sources = [world.family.source() for _ in range(8)]
-    yield PutProgram(world.now, next((one for one in sources if '"inactivity", days' in one), sources[0]))
+    yield PutProgram(world.now, idle(world.family.source(), "days = 20"))
     account = model.members[member]
-    end = min((account.end(lot) for lot in account.open_lots()), default=world.now)
-    if world.now < end < world.now + timedelta(days=30):
-        world.now = end
-        yield Submit(world.now, (world.redemption(member, hold=False),), False)
+    if (end := min((account.end(lot) for lot in account.open_lots()), default=ahead)) > ahead:
+        world.now = min(end, world.now + timedelta(days=30))
+        yield Submit(world.now, (Adjustment(world.id("a"), member, -1, "still there"),), False)
+
+
+def idle(source: str, period: str) -> str:
+    """A program under which points die with inactivity."""
+    return re.sub("(?m)^expiry = .*", f'expiry = {{ kind = "inactivity", {period} }}', source)
 
 
 STORIES: tuple[Story, ...] = (
