@@ -172,8 +172,6 @@ def _split_lines(body: bytes) -> Iterator[bytes]:
 def _read_item(raw: bytes | Raw) -> Item:
     item = decode(bytes(raw), _item)
     if isinstance(item, Purchase):
-        if b'"kind"' not in bytes(raw):
-            raise _invalid("kind", "is missing; it is purchase or return")
         return item
     if (item.purchase_id is UNSET) == (item.member is UNSET):
         raise _invalid("purchase_id", "give `purchase_id`, or for a return without a known purchase `member`")

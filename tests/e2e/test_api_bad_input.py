@@ -222,6 +222,17 @@ async def test_a_bad_item_of_a_batch_does_not_spoil_the_others(shop: Face) -> No
     assert answer["counts"] == {"created": 2, "replayed": 0, "refused": 6}
 
 
+async def test_an_item_says_what_it_is_however_that_is_spelt(shop: Face) -> None:
+    item = json.dumps(purchase("nobody", "p-1"))[1:]
+    lines = ['{"\\u006bind": "purchase", ' + item, "{" + item, "{" + item.replace("LAMP-1", '\\"kind\\"')]
+    answer = await shop.post(
+        "/v1/purchases/batch", content="\n".join(lines), headers={"content-type": "application/x-ndjson"}
+    )
+    problems = [one["problem"] for one in answer.json()["results"]]
+    assert [one["code"] for one in problems] == ["unknown-member", "invalid-request", "invalid-request"]
+    assert problems[2]["errors"][0]["path"] == "kind"
+
+
 async def test_a_wrong_type_in_one_item_of_a_batch_does_not_spoil_the_others(shop: Face) -> None:
     items = [purchase("m-1", f"p-{number}", 0) | {"kind": "purchase"} for number in range(3)]
     items[1]["lines"] = [{"sku": "A", "amount": 100, "quantity": "two"}]

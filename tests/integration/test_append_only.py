@@ -16,7 +16,7 @@ from loyalty.ledger.state import Journal
 from tests.integration.everything import copy_of, everything, execute, value
 
 IMMUTABLE = ["posting", "entry", "lot", "lot_use", "tier_change", "program_version"]
-IMMUTABLE += ["reward_version", "stock_move", "voucher", "voucher_end"]
+IMMUTABLE += ["reward_version", "stock_move", "voucher", "voucher_end", "act"]
 PROJECTED = ["account", "open_lot", "open_hold", "counter", "budget", "reward_stock"]
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -49,10 +49,10 @@ async def test_the_application_may_not_write_into_the_ledger_itself(
 ) -> None:
     column = {
         "budget": "rule", "program_version": "source", "reward_version": "terms", "stock_move": "units",
-        "voucher_end": "code", "reward_stock": "units",
+        "voucher_end": "code", "reward_stock": "units", "act": "target",
     }.get(table, "account")  # fmt: skip
     statements = [f"update {table} set {column} = {column}", f"delete from {table}", f"truncate {table}"]
-    if table not in ("program_version", "reward_version"):
+    if table not in ("program_version", "reward_version", "act"):
         statements.append(f"insert into {table} select * from {table}")
     for statement in statements:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -75,8 +75,9 @@ async def test_the_application_may_not_switch_the_guards_off(app: asyncpg.Connec
 @pytest.mark.parametrize("table", IMMUTABLE)
 async def test_the_owner_is_refused_by_the_trigger(ledger: str, table: str) -> None:
     before = await value(ledger, f"select md5(string_agg(t::text, '' order by t::text)) from {table} t")
+    when = "at" if table == "act" else "recorded_at"
     for statement in (
-        f"update {table} set recorded_at = now()",
+        f"update {table} set {when} = now()",
         f"delete from {table}",
         f"truncate {table} cascade",
     ):
