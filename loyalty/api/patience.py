@@ -1,5 +1,6 @@
 """Clients that dawdle or crowd: connections are closed whose request or whose reading of an answer takes too long, and
-beyond a number of connections the one whose client has been silent longest makes room for the next.
+beyond a number of connections the one whose client has been silent longest makes room for the next. A connection whose
+requests are refused again and again is read more slowly: a flood of rubbish would take the turns of honest tills.
 
 One look a second at all connections costs the requests nothing; a timer for each would. uvicorn's `limit_concurrency`
 is not set: it refuses whoever comes last, which a client that opens thousands of connections never is.
@@ -21,6 +22,9 @@ HEAD_SECONDS = 10.0
 BODY_SECONDS = 60.0
 READING_SECONDS = 30.0
 """How long a client may leave an answer unread that does not fit into the network's buffers."""
+REFUSED_PAUSE_SECONDS = 0.001
+"""How long the next request waits for each refusal in a row on its connection, and at most:"""
+LONGEST_PAUSE_SECONDS = 0.05
 LOOK_SECONDS = 1.0
 CONNECTIONS = 10_000
 """Connections of a process, where the system lets it open so many files."""
@@ -73,6 +77,14 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self.timeout_keep_alive_task is not None:
             Connection.silent[self] = None
+        if self.answers.refused and not self.transport.is_closing():
+            pause = min(self.answers.refused * REFUSED_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+            self.flow.pause_reading()
+            self.loop.call_later(pause, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _make_room(self) -> None:
         """Closes the connection that has been silent longest; this one, if all others are being served."""

@@ -39,6 +39,8 @@ SETTLE_SECONDS = 20.0
 """How long an unknown outcome is asked for again before the client is told to."""
 SILENT_SECONDS = 8.0
 """How long a connection may say nothing in a transaction before it is cut: longer than a lock is waited for."""
+AT_A_STRETCH = 64
+"""How many are decided before the process looks what else there is to do."""
 ATTEMPTS = 50
 """How often a batch that met a conflict is decided again."""
 
@@ -223,7 +225,12 @@ async def decide_items(
     for book in context.books.values():
         if book.head.due_at is not None and book.head.due_at <= book.recorded_at:
             post_due(context, book, book.recorded_at)
-    return context, [_outcome(context, found, item) for item in items]
+    outcomes = []
+    for item in items:
+        outcomes.append(_outcome(context, found, item))
+        if len(outcomes) % AT_A_STRETCH == 0:
+            await asyncio.sleep(0)  # an upload lets the tills through
+    return context, outcomes
 
 
 def _moved(head: Head, item: Item) -> bool:

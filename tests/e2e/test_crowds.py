@@ -57,6 +57,32 @@ async def test_the_connection_that_is_silent_longest_makes_room_for_the_next(
             writer.close()
 
 
+async def test_a_connection_that_is_refused_again_and_again_is_read_more_slowly(database_url: str) -> None:
+    async with face(database_url, log_level="critical") as shop:
+        await shop.member(member_id="li")
+
+        async def seconds(connection: Open, path: str, times: int, status: bytes) -> float:
+            begun = time.perf_counter()
+            for _ in range(times):
+                connection[1].write(_head(path))
+                head = await connection[0].readuntil(b"\r\n\r\n")
+                assert head.startswith(b"HTTP/1.1 " + status)
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                await connection[0].readexactly(length)
+            return time.perf_counter() - begun
+
+        rude, polite = await _open(shop.url), await _open(shop.url)
+        known, unknown = "/v1/members/li/balance", "/v1/members/nobody/balance"
+        assert await seconds(rude, unknown, 60, b"404") > 1.0, (
+            "each waits a little longer than the one before"
+        )
+        await seconds(rude, known, 1, b"200")
+        assert await seconds(rude, known, 20, b"200") < 1.0, "one that is right makes up for it"
+        assert await seconds(polite, unknown, 10, b"404") < 1.0, "a few do not matter"
+        for _, writer in (rude, polite):
+            writer.close()
+
+
 async def test_when_all_connections_are_served_the_next_is_told_to_come_again(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
