@@ -1,6 +1,7 @@
 """P14: honest tills at half load beside floods of bad or greedy requests, against the same without them, in turns."""
 
 import statistics
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -43,7 +44,8 @@ def _p99(bench: Bench, url: str, seconds: float, rate: float, flood: dict[str, A
     options = load_options(bench) | flood
     with ThreadPoolExecutor(1) as beside:
         # It begins earlier and ends later than what is measured.
-        flooding = beside.submit(drive, url, options.pop("script"), seconds + 2, patient=True, **options)
+        flooding = beside.submit(drive, url, options.pop("script"), seconds + 3, patient=True, **options)
+        time.sleep(1)
         honest = half_load(bench, url, seconds, rate)
         flooding.result()
     return honest.p99_ms

@@ -1,6 +1,6 @@
 """Clients that dawdle or crowd: connections are closed whose request or whose reading of an answer takes too long, and
-beyond a number of connections the one whose client has been silent longest makes room for the next. A connection whose
-requests are refused again and again is read more slowly: a flood of rubbish would take the turns of honest tills.
+beyond a number of connections the one whose client has been silent longest makes room for the next. A connection that
+sends wrong requests again and again is read more slowly: a flood of rubbish would take the turns of honest tills.
 
 One look a second at all connections costs the requests nothing; a timer for each would. uvicorn's `limit_concurrency`
 is not set: it refuses whoever comes last, which a client that opens thousands of connections never is.
@@ -22,9 +22,11 @@ HEAD_SECONDS = 10.0
 BODY_SECONDS = 60.0
 READING_SECONDS = 30.0
 """How long a client may leave an answer unread that does not fit into the network's buffers."""
-REFUSED_PAUSE_SECONDS = 0.001
-"""How long the next request waits for each refusal in a row on its connection, and at most:"""
-LONGEST_PAUSE_SECONDS = 0.05
+WRONG = frozenset((b"400", b"401", b"403", b"405", b"413", b"415", b"429"))
+"""Statuses of requests that are wrong whatever the ledger holds."""
+PAUSE_SECONDS = 0.001
+"""How long a connection is not read after a wrong request. Each further one doubles it, at most to:"""
+LONGEST_PAUSE_SECONDS = 0.2
 LOOK_SECONDS = 1.0
 CONNECTIONS = 10_000
 """Connections of a process, where the system lets it open so many files."""
@@ -44,6 +46,7 @@ class Connection(HttpToolsProtocol):
     piece.
 
     most: how many of them there may be. silent: those whose request has not come yet, the longest silent first.
+    wrong: how many requests of this one were wrong since the last that was right.
     """
 
     most: ClassVar[int] = CONNECTIONS
@@ -51,6 +54,7 @@ class Connection(HttpToolsProtocol):
     silent: ClassVar[dict["Connection", None]] = {}
     owes = ""
     owes_since = 0.0
+    wrong = 0
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -77,8 +81,17 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self.timeout_keep_alive_task is not None:
             Connection.silent[self] = None
-        if self.answers.refused and not self.transport.is_closing():
-            pause = min(self.answers.refused * REFUSED_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS)
+        self._brake()
+
+    def _brake(self) -> None:
+        """Leaves a connection alone for a while whose last request was wrong; one that is right makes up for it."""
+        if self.answers.status not in WRONG:
+            if self.answers.status < b"400":
+                self.wrong = 0
+            return
+        pause = min(PAUSE_SECONDS * 2 ** min(self.wrong, 10), LONGEST_PAUSE_SECONDS)
+        self.wrong += 1
+        if not self.transport.is_closing():
             self.flow.pause_reading()
             self.loop.call_later(pause, self._read_on)
 

@@ -5,21 +5,20 @@ import asyncio
 from typing import Any
 
 _INTERIM = b"HTTP/1.1 100"
-_REFUSAL = b"HTTP/1.1 4"
 
 
 class WholeAnswers:
     """A transport that keeps an answer's head back until its body, its end or the connection's comes.
 
-    refused: how many answers in a row, the last ones, had a status of 400 to 499.
+    status: of the last answer, in three bytes.
     """
 
-    __slots__ = ("_head", "_transport", "refused")
+    __slots__ = ("_head", "_transport", "status")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head = b""
-        self.refused = 0
+        self.status = b""
 
     def write(self, data: bytes) -> None:
         """Sends data, the head that waited before it; keeps a head back."""
@@ -27,7 +26,7 @@ class WholeAnswers:
             data, self._head = self._head + data, b""
         elif data.startswith(b"HTTP/1.1 ") and not data.startswith(_INTERIM):
             self._head = data
-            self.refused = self.refused + 1 if data.startswith(_REFUSAL) else 0
+            self.status = data[9:12]
             return
         self._transport.write(data)
 

@@ -57,7 +57,9 @@ async def test_the_connection_that_is_silent_longest_makes_room_for_the_next(
             writer.close()
 
 
-async def test_a_connection_that_is_refused_again_and_again_is_read_more_slowly(database_url: str) -> None:
+async def test_a_connection_with_wrong_requests_again_and_again_is_read_more_slowly(
+    database_url: str,
+) -> None:
     async with face(database_url, log_level="critical") as shop:
         await shop.member(member_id="li")
 
@@ -73,12 +75,12 @@ async def test_a_connection_that_is_refused_again_and_again_is_read_more_slowly(
 
         rude, polite = await _open(shop.url), await _open(shop.url)
         known, unknown = "/v1/members/li/balance", "/v1/members/nobody/balance"
-        assert await seconds(rude, unknown, 60, b"404") > 1.0, (
-            "each waits a little longer than the one before"
-        )
+        wrong = "/v1/members/li/balance?as_of=yesterday"
+        assert await seconds(rude, wrong, 14, b"400") > 1.0, "each waits longer than the one before"
         await seconds(rude, known, 1, b"200")
         assert await seconds(rude, known, 20, b"200") < 1.0, "one that is right makes up for it"
-        assert await seconds(polite, unknown, 10, b"404") < 1.0, "a few do not matter"
+        assert await seconds(polite, wrong, 5, b"400") < 1.0, "a few do not matter"
+        assert await seconds(polite, unknown, 40, b"404") < 1.0, "asking for what is not there is no mistake"
         for _, writer in (rude, polite):
             writer.close()
 
