@@ -55,6 +55,7 @@ def _holds(schema: Any, keyword: str, rule: Any, value: Any, at: str) -> bool:
         "pattern": lambda: not text or re.search(rule, value) is not None,
         "minLength": lambda: not text or len(value) >= rule,
         "maxLength": lambda: not text or len(value) <= rule,
+        "maxItems": lambda: not many or len(value) <= rule,
         "minItems": lambda: not many or len(value) >= rule,
         "minimum": lambda: not number or value >= rule,
         "exclusiveMinimum": lambda: not number or value > rule,

@@ -1,21 +1,18 @@
-"""`loyalty rewards list | put | stock`."""
+"""`loyalty rewards list | put | stock | schema`."""
 
-import tomllib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
-from msgspec import Struct
 
 from loyalty.cli.session import DONE, run, tell
 from loyalty.cli.tables import console, table
 from loyalty.currency import shown
-from loyalty.types import RewardId
 
 if TYPE_CHECKING:
     from loyalty.rewards.answers import Reward
-    from loyalty.rewards.model import RewardTerms
 
 
 @click.group()
@@ -55,7 +52,12 @@ def put(file: Path) -> None:
 
     FILE is TOML: a `[[rewards]]` with its `id` and its terms for each (docs/REWARDS.md). Run again, it changes nothing.
     """
-    wanted = _read(file)
+    from loyalty.rewards.file import read
+
+    try:
+        wanted = read(file.read_text("utf-8"))
+    except ValueError as error:  # also what is not UTF-8
+        raise click.BadParameter(f"{file}: {error}") from None
 
     async def work(url: str) -> int:
         from loyalty.engine.catalogue import put_rewards
@@ -72,6 +74,17 @@ def put(file: Path) -> None:
         return DONE
 
     run(work)
+
+
+@rewards.command()
+def schema() -> None:
+    """Print the JSON Schema of such files, for editors. Needs no database.
+
+    Save it beside the file and write `#:schema ./rewards.schema.json` as the file's first line.
+    """
+    from loyalty.rewards.file import schema as made
+
+    click.echo(json.dumps(made(), indent=2, ensure_ascii=False))
 
 
 @rewards.command(context_settings={"ignore_unknown_options": True})
@@ -97,36 +110,6 @@ def stock(reward_id: str, units: int, stock_id: str, reason: str | None) -> None
         return DONE
 
     run(work)
-
-
-class _Listed(Struct, frozen=True):
-    id: RewardId
-
-
-def _read(file: Path) -> "dict[str, RewardTerms]":
-    """The rewards of a file by their ids; what cannot be read is a wrong call."""
-    from loyalty.rewards.model import RewardTerms
-
-    try:
-        told = tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"{file} is not TOML: {error}.") from None
-    listed = told.pop("rewards", None)
-    if told or not isinstance(listed, list) or not listed:
-        raise click.BadParameter(f"{file} should hold a [[rewards]] for each reward, and nothing else.")
-    found: dict[str, RewardTerms] = {}
-    for place, one in enumerate(listed, 1):
-        name = f"reward {place}"
-        try:
-            reward_id = msgspec.convert(one, _Listed).id
-            name = reward_id
-            terms = msgspec.convert({key: one[key] for key in one if key != "id"}, RewardTerms)
-        except msgspec.ValidationError as error:
-            raise click.BadParameter(f"{file}: {name}: {error}.") from None
-        if reward_id in found:
-            raise click.BadParameter(f"{file}: {name} is there twice.")
-        found[reward_id] = terms
-    return found
 
 
 def _print(rewards: "list[Reward]", currency: str) -> None:

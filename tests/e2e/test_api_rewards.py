@@ -104,6 +104,21 @@ async def test_each_problem_has_its_code(shop: Face) -> None:
     assert (await shop.get("/v1/members/ada/balance")).json()["available"] == 1000
 
 
+async def test_a_voucher_of_a_member_who_was_blocked_since_is_paid_for_and_used(shop: Face) -> None:
+    await shop.post("/v1/rewards/lamp/stock", json={"stock_id": "s-2", "units": 1})
+    for claim in ("c-1", "c-2"):
+        answer = await shop.post("/v1/rewards/lamp/claims", json={"claim_id": claim, "member": "ada"})
+        assert answer.status_code == 201
+    vouchers = (await shop.get("/v1/members/ada/vouchers")).json()["vouchers"]
+    codes = {one["claim_id"]: one["code"] for one in vouchers}
+    await shop.patch("/v1/members/ada", json={"status": "blocked"})
+    used = await shop.post(f"/v1/vouchers/{codes['c-1']}/use", json={"use_id": "u-1"})
+    assert used.status_code == 201
+    assert (await shop.post("/v1/claims/c-2/cancel")).status_code == 200
+    stopped = await shop.post(f"/v1/vouchers/{codes['c-2']}/use", json={"use_id": "u-2"})
+    assert code(stopped, 409) == "voucher-cancelled"
+
+
 async def test_terms_are_put_once_and_mistakes_are_told(shop: Face) -> None:
     same = await shop.put("/v1/rewards/lamp", json=LAMP)
     changed = {**LAMP, "points": 200, "from": "2026-01-01", "until": "2099-01-01"}
