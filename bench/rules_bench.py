@@ -1,4 +1,4 @@
-"""What it costs to judge a basket: `python bench/rules_bench.py`. CPU microseconds, the best of many runs.
+"""What it costs to judge a basket: `python -m bench.rules_bench`. CPU microseconds, the best of many runs.
 
 Only ratios hold on another machine. The bar: 10,000 SKU rules cost at most 1.5 times what 10 cost.
 """

@@ -26,7 +26,7 @@ _SAYS = {
 }
 
 
-class _Listed(RewardTerms, kw_only=True):
+class _Listed(RewardTerms, frozen=True, kw_only=True):
     id: RewardId
 
 
