@@ -7,6 +7,7 @@ statements each time, which costs Postgres as much as the read before it.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
@@ -136,7 +137,9 @@ async def _read_instants(connection: asyncpg.Connection) -> None:
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)
 def _to_wire(at: datetime) -> tuple[int]:
+    """Remembered: the rows of a batch share a few instants."""
     since = at - _EPOCH
     return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds,)
 

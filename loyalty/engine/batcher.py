@@ -44,7 +44,7 @@ class Batcher:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.append((Item(request, actor), future))
         self._start()
-        return await asyncio.shield(future)
+        return await future
 
     async def drain(self) -> None:
         """Waits until everything that was submitted is answered."""

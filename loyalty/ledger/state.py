@@ -86,7 +86,7 @@ class Head:
     spend_bound: int
     visits_bound: int
     bound_at: datetime
-    loaded: bool
+    loaded: bool = False
 
 
 @dataclass(slots=True)

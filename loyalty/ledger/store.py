@@ -124,13 +124,16 @@ async def lock_accounts(
         account, *fields = lot
         lots[account].append(OpenLot(*fields))
     holds = _holds(row["holds"] or (), row["hold_uses"] or ())
+    heads = {head["account"]: Head(*head) for head in row["heads"] or ()}
+    for account in row["whole"] or ():
+        heads[account].loaded = True
     counted: dict[int, list[CounterRow]] = defaultdict(list)
     for counter in row["counters"] or ():
         counted[counter["account"]].append(CounterRow(*counter))
     return Locked(
         now=row["now"],
         program_version=row["program_version"] or 0,
-        heads={head["account"]: Head(*head) for head in row["heads"] or ()},
+        heads=heads,
         lots=lots,
         holds=holds,
         counters=counted,
@@ -150,6 +153,7 @@ async def read_accounts(connection: Connection, shard: int, accounts: Sequence[i
     locked = Locked(await ledger_now(connection) if not rows else rows[0]["now"], 0, {}, {}, {}, {}, {}, {})
     for row in rows:
         head = Head(*row["head"])
+        head.loaded = True
         locked.program_version = row["program_version"] or 0
         locked.heads[head.account] = head
         locked.lots[head.account] = [OpenLot(*tuple(lot)[1:]) for lot in row["lots"] or ()]

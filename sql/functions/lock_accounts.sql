@@ -1,54 +1,55 @@
--- Locks accounts in order, then reads, in new statements, what decisions about them need. One shard a call.
+-- Locks accounts in order, then reads, in new statements, what decisions about them need. One shard a call. whole: those
+-- that come with all their open lots and holds.
 -- p_loaded: the accounts whose open lots and holds are all wanted; they come anyway where something is due. Of the others
 -- come the lots that are pending, and before a first activity the idle ones, which it may end.
 -- p_kinds, p_ids: requests whose rows, if any, come back, read under the lock.
 drop function if exists lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean);
 create or replace function lock_accounts(
     p_shard smallint, p_accounts bigint[], p_loaded bigint[], p_kinds posting_kind[], p_ids text[], p_counters boolean,
-    out now timestamptz, out program_version integer, out heads locked_head[], out lots open_lot_row[],
+    out now timestamptz, out program_version integer, out heads locked_head[], out whole bigint[], out lots open_lot_row[],
     out holds hold_row[], out hold_uses used_lot[], out counters counter_row[], out budgets budget_row[],
     out recorded found_request[]
 ) language plpgsql volatile set search_path = loyalty, pg_temp set enable_seqscan = off as $$
 #variable_conflict use_column
 declare
-    v_loaded bigint[];
     v_partly bigint[];
 begin
-    perform 1 from account a where a.shard = p_shard and a.account = any (p_accounts)
-        order by a.account for no key update;
+    -- What comes of a locked row is the row as it was when the lock was had, however long that took.
+    select array_agg(row(
+            a.account, a.status, a.merged_into, a.member_id, a.number, a.seq, a.lots, a.balance, a.held, a.debt, a.hash,
+            a.recorded_at, a.due_at, a.pending_until, a.active_at, a.purchases,
+            a.tier, a.tier_since, a.tier_valid_until, a.tier_verdict_at, a.tier_ground_at, a.tier_judged_at,
+            a.spend_bound, a.visits_bound, a.bound_at
+        )::locked_head)
+    into heads
+    from (
+        select a.*, m.member_id
+        from account a
+        left join member m on m.account = a.account
+        where a.shard = p_shard and a.account = any (p_accounts)
+        order by a.account for no key update of a
+    ) a;
 
     now := ledger_now();
     program_version := (select max(v.version) from program_version v);
 
-    select array_agg(row(
-            a.account, a.status, a.merged_into, m.member_id, a.number, a.seq, a.lots, a.balance, a.held, a.debt, a.hash,
-            a.recorded_at, a.due_at, a.pending_until, a.active_at, a.purchases,
-            a.tier, a.tier_since, a.tier_valid_until, a.tier_verdict_at, a.tier_ground_at, a.tier_judged_at,
-            a.spend_bound, a.visits_bound, a.bound_at,
-            whole.wanted
-        )::locked_head),
-        array_agg(a.account) filter (where whole.wanted),
-        array_agg(a.account) filter (where a.pending_until > lock_accounts.now or (a.active_at is null and a.balance <> 0))
-    into heads, v_loaded, v_partly
-    from account a
-    left join member m on m.account = a.account
-    cross join lateral (
-        select a.account = any (p_loaded) or coalesce(a.due_at <= lock_accounts.now, false) as wanted
-    ) whole
-    where a.shard = p_shard and a.account = any (p_accounts);
+    select array_agg(h.account) filter (where h.account = any (p_loaded) or h.due_at <= lock_accounts.now),
+        array_agg(h.account) filter (where h.pending_until > lock_accounts.now or (h.active_at is null and h.balance <> 0))
+    into whole, v_partly
+    from unnest(heads) h;
 
-    if v_loaded is not null or v_partly is not null then
+    if whole is not null or v_partly is not null then
         select array_agg(row(o.account, o.lot, o.origin, o.remaining, o.earned_at, o.spendable_from, o.expires_at,
                 o.idle, o.purchase_id)::open_lot_row)
         into lots
         from open_lot o
-        where o.shard = p_shard and o.account = any (v_loaded || v_partly)
-            and (o.idle or o.spendable_from > lock_accounts.now or o.account = any (v_loaded));
+        where o.shard = p_shard and o.account = any (whole || v_partly)
+            and (o.idle or o.spendable_from > lock_accounts.now or o.account = any (whole));
     end if;
 
-    if v_loaded is not null then
+    if whole is not null then
         select array_agg(row(h.account, h.redemption_id, h.posting, h.points, h.until)::hold_row)
-        into holds from open_hold h where h.shard = p_shard and h.account = any (v_loaded);
+        into holds from open_hold h where h.shard = p_shard and h.account = any (whole);
 
         if holds is not null then
             select array_agg(row(u.account, u.posting, u.lot, l.origin, u.points,

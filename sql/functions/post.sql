@@ -71,17 +71,18 @@ begin
             using errcode = 'LY001', detail = to_jsonb(v_wrong)::text;
     end if;
 
-    -- Each entry must begin where the one before it ended.
+    -- Each entry must begin where the one before it ended, the first where the account stood: as the heads hold with the
+    -- sum of the entries and their number, it is enough that the last one ends where its head stands.
     select e.account, e.seq into v_wrong
     from (select e.account, e.seq, e.points, e.balance_after,
-                 lag(e.seq) over w as seq_before, lag(e.balance_after) over w as balance_before
+                 lead(e.seq) over w as seq_after, lead(e.balance_after - e.points) over w as balance_then
           from unnest(p_entries) e window w as (partition by e.account order by e.seq)) e
-    left join account a on a.shard = p_shard and a.account = e.account and a.account = any (v_accounts)
-    where e.seq is distinct from coalesce(e.seq_before, a.seq) + 1
-        or e.balance_after - e.points is distinct from coalesce(e.balance_before, a.balance)
+    left join unnest(p_heads) h on h.account = e.account
+    where e.seq is distinct from coalesce(e.seq_after - 1, h.seq)
+        or e.balance_after is distinct from coalesce(e.balance_then, h.balance)
     limit 1;
     if found then
-        raise exception 'entry % of account % does not follow the one before it', v_wrong.seq, v_wrong.account
+        raise exception 'entry % of account % does not lead to the one after it', v_wrong.seq, v_wrong.account
             using errcode = 'LY001';
     end if;
 

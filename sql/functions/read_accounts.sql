@@ -9,7 +9,7 @@ returns table (
         row(a.account, a.status, a.merged_into, m.member_id, a.number, a.seq, a.lots, a.balance, a.held, a.debt, a.hash,
             a.recorded_at, a.due_at, a.pending_until, a.active_at, a.purchases,
             a.tier, a.tier_since, a.tier_valid_until, a.tier_verdict_at, a.tier_ground_at, a.tier_judged_at,
-            a.spend_bound, a.visits_bound, a.bound_at, true)::locked_head,
+            a.spend_bound, a.visits_bound, a.bound_at)::locked_head,
         (select array_agg(row(o.account, o.lot, o.origin, o.remaining, o.earned_at, o.spendable_from, o.expires_at,
                               o.idle, o.purchase_id)::open_lot_row)
          from open_lot o where o.shard = p_shard and o.account = a.account),

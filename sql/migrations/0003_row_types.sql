@@ -43,7 +43,7 @@ create type locked_head as (
     due_at timestamptz, pending_until timestamptz, active_at timestamptz, purchases integer,
     tier text, tier_since timestamptz, tier_valid_until timestamptz, tier_verdict_at timestamptz,
     tier_ground_at timestamptz, tier_judged_at timestamptz,
-    spend_bound bigint, visits_bound integer, bound_at timestamptz, loaded boolean
+    spend_bound bigint, visits_bound integer, bound_at timestamptz
 );
 create type open_lot_row as (
     account bigint, lot integer, origin integer, remaining bigint, earned_at timestamptz,

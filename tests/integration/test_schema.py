@@ -24,7 +24,7 @@ ROW_TYPES: dict[str, tuple[str, ...]] = {
     "voucher_row": VoucherRow._fields,
     "cancelled_row": CancelledRow._fields,
     "head_row": rows.HeadRow._fields,
-    "locked_head": tuple(field.name for field in fields(Head)),
+    "locked_head": tuple(field.name for field in fields(Head) if field.name != "loaded"),
     "open_lot_row": ("account", *(field.name for field in fields(OpenLot))),
     "used_lot": ("account", "posting", *(field.name for field in fields(UsedLot))),
 }

@@ -134,8 +134,8 @@ BUGS = (
     Bug(
         "SQL: accounts with something due are not read whole",
         "sql/functions/lock_accounts.sql",
-        "coalesce(a.due_at <= lock_accounts.now, false)",
-        "false",
+        " or h.due_at <= lock_accounts.now)",
+        ")",
     ),
     Bug(
         "SQL: a used-up lot stays open with a point too many",
