@@ -11,7 +11,7 @@ from loyalty.program.model import Limit, PointsPolicy, Program, Rule, When
 from loyalty.rules.award import explain, rounding_text
 from loyalty.rules.compile import compile_program
 from loyalty.rules.facts import Facts, Used
-from tests.property.test_rules_model import caps, policies, program_of, some
+from tests.property.rules_drawn import caps, policies, program_of, some
 from tests.simulation import model_events, model_rules
 
 TYPES = ("survey", "review")
