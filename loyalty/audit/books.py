@@ -101,7 +101,7 @@ class Books:
         for ordinal, use in enumerate(moved.uses, 1):
             if use.ordinal != ordinal:
                 self._report("lot_use", _key(use), f"is number {ordinal} of its posting")
-            self._use(use, merges)
+            self._use(use, merges, use.occurred_at if posting is None else posting.occurred_at)
         for ordinal, tier in enumerate(moved.tiers, 1):
             self._change_tier(ordinal, tier)
         self._settle(number, posting, moves_of(moved, self.lots))
@@ -227,7 +227,8 @@ class Books:
         if wrong[0] is not None and wrong[1] is not None:
             self._report("lot_use", _key(wrong[0]), "was spent after points that die later")
 
-    def _use(self, use: Use, merges: bool) -> None:
+    def _use(self, use: Use, merges: bool, at: int) -> None:
+        """A use by a posting that occurred `at`: as an activity it may have ended idle points, also its own."""
         key = _key(use)
         lot = self.lots.get(use.lot)
         if lot is None:
@@ -243,7 +244,7 @@ class Books:
             if lot.spendable_from > use.recorded_at:
                 self._report("lot_use", key, "uses a lot that was not spendable yet")
         elif use.purpose == "expire":
-            if min(self._ends(lot, use.occurred_at)) > use.recorded_at:
+            if min(self._ends(lot, at)) > use.recorded_at:
                 self._report("lot_use", key, "expires a lot before its time")
             if left > 0:
                 self._report("lot_use", key, f"expires a lot but leaves {left} points of it")

@@ -260,7 +260,7 @@ async def test_idle_points_that_a_late_purchase_ends_are_gone_for_what_comes_wit
     async with open_ledger(database_url, program(expiry("inactivity", months=2)), "ada") as ledger:
         await ledger.do(purchase(10000))
         await ledger.move_clock(timedelta(days=1))
-        await ledger.put(program(expiry("inactivity", days=5)))
+        await ledger.put(program(expiry("inactivity", days=15)))
         now = await ledger.move_clock(timedelta(days=20))
         late = purchase(5000, START + timedelta(days=2))
         if loaded:
