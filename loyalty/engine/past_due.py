@@ -1,5 +1,6 @@
 """What the batches that ops run have in common: accounts with something due, in chunks that never hold up the tills."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Literal
@@ -29,8 +30,9 @@ async def walk(
     size: int,
     chunk: Chunk,
     progress: Progress | None,
+    lanes: int = 1,
 ) -> Counts:
-    """Leads `chunk` through all accounts with something due up to `through`, `size` at a time.
+    """Leads `chunk` through all accounts with something due up to `through`, `size` at a time, `lanes` of them at once.
 
     With `hold` only through those with a hold that ended.
 
@@ -43,21 +45,51 @@ async def walk(
         to_do = 0
         for shard in range(engine.shards):
             to_do += await connection.fetchval(query("count_due"), shard, through, due)
-        done = 0
-        for shard in range(engine.shards):
-            after = 0
-            while True:
-                rows = await connection.fetch(query("due_accounts"), shard, through, after, size, due)
-                accounts = [row["account"] for row in rows]
-                if not accounts:
-                    break
-                after = accounts[-1]
-                for name, count in (await chunk(connection, shard, accounts, through)).items():
+    done = 0
+    sets = _Sets(engine.shards, due, through, size)
+
+    async def lane() -> None:
+        nonlocal done
+        async with engine.pool.acquire() as connection:
+            while found := await sets.next(connection):
+                shard, accounts = found
+                for name, count in (await chunk(connection, shard, accounts, sets.through)).items():
                     totals[name] += count
                 done += len(accounts)
                 if progress is not None:
                     await progress(min(done / max(to_do, 1), 1.0), totals)
+
+    tasks = [asyncio.create_task(lane()) for _ in range(lanes)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     return totals
+
+
+class _Sets:
+    """Accounts with something due up to `through`, shard by shard in the order of their numbers, `size` at a time."""
+
+    def __init__(self, shards: int, due: Literal["any", "hold"], through: datetime, size: int) -> None:
+        self.through = through
+        self._shards, self._due, self._size = shards, due, size
+        self._shard = self._after = 0
+        self._turn = asyncio.Lock()
+
+    async def next(self, connection: asyncpg.Connection) -> tuple[int, list[int]] | None:
+        """The shard and the accounts of the next set, which nobody else gets; None: there is no more."""
+        async with self._turn:
+            while self._shard < self._shards:
+                rows = await connection.fetch(
+                    query("due_accounts"), self._shard, self.through, self._after, self._size, self._due
+                )
+                if rows:
+                    self._after = rows[-1]["account"]
+                    return self._shard, [row["account"] for row in rows]
+                self._shard, self._after = self._shard + 1, 0
+        return None
 
 
 async def until(connection: asyncpg.Connection, through: datetime | None) -> datetime:

@@ -44,11 +44,15 @@ class Locked:
 
 @dataclass(slots=True, frozen=True)
 class Expired:
-    """Of accounts that were to expire: how many lost points, how many points, and the others that were left alone."""
+    """Of accounts that were to expire: how many lost points, how many points, and the others that were left alone.
+
+    beside: how many other connections were writing at that moment.
+    """
 
     accounts: int
     points: int
     others: list[int]
+    beside: int
 
 
 @dataclass(slots=True, frozen=True)
@@ -194,7 +198,7 @@ async def expire_lots(
         "select * from expire_lots($1, $2, $3, $4)", shard, accounts, through, dry_run
     )
     assert row is not None
-    return Expired(row["accounts"], int(row["points"]), row["others"] or [])
+    return Expired(row["accounts"], int(row["points"]), row["others"] or [], row["beside"])
 
 
 async def subjects(
