@@ -175,7 +175,7 @@ async def diff_program(request: Call) -> Reply:
         else _numbered(programs, wanted.from_, wanted.from_)
     )
     new = _numbered(programs, wanted.to or programs.newest, wanted.to)
-    return reply(DiffAnswer(from_=old.version, to=new.version, changes=diff(old.program, new.program)))
+    return reply(DiffAnswer(from_=old.version, to=new.version, changes=diff(old.as_put(), new.as_put())))
 
 
 @call(

@@ -14,7 +14,7 @@ from loyalty.db.sql import query
 from loyalty.errors import FieldError, InvalidRequest
 from loyalty.ledger.chain import GENESIS, version_hash
 from loyalty.ledger.life import idle_deadline
-from loyalty.program.model import ExpireInactivity, Program
+from loyalty.program.model import ExpireInactivity, Program, Tier
 from loyalty.program.parse import parse, same_frame, starter_source
 from loyalty.rules.compile import Needs, compile_program, needs
 from loyalty.rules.judge import Judge
@@ -47,17 +47,21 @@ class ProgramVersion(Struct, frozen=True):
     pricing: Pricing
     thresholds: dict[str, tuple[int | None, int | None]]
 
+    def as_put(self) -> Program:
+        """The program as its file says it, without tiers that came later."""
+        return _read(self.version, self.source, self.format)
+
 
 class Programs:
     """All versions. In force at an instant is the one that became effective last; of two at once, the later put."""
 
     def __init__(self, versions: Sequence[ProgramVersion]) -> None:
-        self.all = list(versions)
-        self._by_number = {version.version: version for version in versions}
+        newest = max(versions, key=lambda version: version.version, default=None)
+        self.all = [version if newest is None else _with_tiers_of(version, newest) for version in versions]
+        self._by_number = {version.version: version for version in self.all}
         self._in_order = sorted(
-            versions, key=lambda version: (version.effective_from, version.version), reverse=True
+            self.all, key=lambda version: (version.effective_from, version.version), reverse=True
         )
-
         self._idle = [
             version
             for version in self._in_order
@@ -112,20 +116,44 @@ class Programs:
         return idle_deadline(version.program.points, version.calendar, counts_from)
 
 
+def _with_tiers_of(version: ProgramVersion, newest: ProgramVersion) -> ProgramVersion:
+    """The version with the tiers that came after it, where the newest ranks them; nobody reaches them by it.
+
+    A late purchase is judged by a version that may be older than the tier its member holds.
+    """
+    tiers = list(version.program.tiers)
+    for below, tier in zip((None, *newest.program.tiers), newest.program.tiers, strict=False):
+        ids = [one.id for one in tiers]
+        if tier.id not in ids:
+            tiers.insert(0 if below is None else ids.index(below.id) + 1, Tier(tier.id))
+    if len(tiers) == len(version.program.tiers):
+        return version
+    program = msgspec.structs.replace(version.program, tiers=tuple(tiers))
+    return msgspec.structs.replace(version, program=program, thresholds=_thresholds(program))
+
+
+def _thresholds(program: Program) -> dict[str, tuple[int | None, int | None]]:
+    return {tier.id: next_thresholds(program, tier.id) for tier in program.tiers}
+
+
 def compiled(
     version: int, effective_from: datetime, source: str, format: str, author: str | None, note: str | None,
     recorded_at: datetime,
 ) -> ProgramVersion:  # fmt: skip
     """A version of the program, ready to judge by. Raises RuntimeError if its source has errors."""
-    parsed = parse(source, "json" if format == "json" else "toml")
-    if parsed.program is None:
-        raise RuntimeError(f"version {version} of the program cannot be read: {parsed.diagnostics}")
-    program = parsed.program
+    program = _read(version, source, format)
     return ProgramVersion(
         version, effective_from, source, format, author, note, recorded_at,
         program, compile_program(program), needs(program), calendar_of(program.time_zone), Pricing(program),
-        {tier.id: next_thresholds(program, tier.id) for tier in program.tiers},
+        _thresholds(program),
     )  # fmt: skip
+
+
+def _read(version: int, source: str, format: str) -> Program:
+    parsed = parse(source, "json" if format == "json" else "toml")
+    if parsed.program is None:
+        raise RuntimeError(f"version {version} of the program cannot be read: {parsed.diagnostics}")
+    return parsed.program
 
 
 async def load_programs(connection: Connection, known: Programs | None = None) -> Programs:

@@ -8,6 +8,7 @@ from loyalty.types import PurchaseRedemption, UnlinkedReturn
 from tests.builders import (
     BASE,
     START,
+    TIERS,
     Ledger,
     adjust,
     back,
@@ -128,6 +129,24 @@ async def test_grace_delays_the_verdict_and_moves_neither_validity_nor_window(da
         await ledger.do(purchase(400000, day(2027, 3, 10)))  # after the window
         await ledger.move_clock(day(2027, 4, 1))
         assert await ledger.tier() == "ordinary"
+
+
+async def test_a_late_purchase_of_a_time_before_the_tier_that_its_member_holds(database_url: str) -> None:
+    """A version that lacks the tier is asked whether it promotes: it ranks the tier as the newest does."""
+    before = program(tiers=TIERS.partition('[[tiers]]\nid = "gold"')[0])
+    async with open_ledger(database_url, before, "ada", "bob") as ledger:
+        then = await ledger.move_clock(timedelta(days=10))
+        await ledger.put(program())
+        now = await ledger.move_clock(timedelta(minutes=1))
+        await ledger.do(purchase(2500000, now))
+        assert await ledger.tier() == "gold"
+        await ledger.all(purchase(1000, START), purchase(900000, then), purchase(1000, now))
+        assert await ledger.tier() == "gold"
+        await ledger.do(purchase(2500000, START, "bob"))
+        assert await ledger.tier("bob") == "silver", "the version of then had nothing above"
+        old = (await ledger.engine.programs()).numbered(2)
+        assert [tier.id for tier in old.as_put().tiers] == ["ordinary", "silver"], "as it was put"
+        await ledger.assert_sound()
 
 
 async def test_points_never_count_as_spend(database_url: str) -> None:
