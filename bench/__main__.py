@@ -19,7 +19,7 @@ from bench.stack import ROOT, Stack
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 RECORDED = ROOT / "bench" / "recorded.json"
-FAR = 0.5
+FAR = 0.4
 """A quick run fails when a ratio is worse than this part of what was recorded."""
 
 

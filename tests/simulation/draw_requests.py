@@ -29,7 +29,7 @@ from loyalty.types import (
 
 from .model import Model
 from .programs import CATEGORIES, CHANNELS, SKUS, STORES, TAGS, TYPES, Family
-from .steps import Step
+from .steps import PutProgram, Step
 
 START = datetime(2024, 1, 10, 8, tzinfo=UTC)
 REWARDS = ("lamp", "cash", "wrapping", "tea")
@@ -68,6 +68,11 @@ class Requests:
 
     def name_of(self, member: str) -> str:
         return self.rng.choice(self.names[member])
+
+    def put(self, source: str, effective_from: datetime | None = None) -> PutProgram:
+        """A version of the program. The ledger's clock never gives two things the same instant; here it stands still."""
+        self.now += timedelta(microseconds=1)
+        return PutProgram(self.now, source, effective_from)
 
     def request(self, crowd: list[str] | None = None) -> Request:
         """One request. With a crowd, only of its members, and without ids that another member might use as well."""

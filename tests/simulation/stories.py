@@ -10,7 +10,7 @@ from loyalty.types import Adjustment, Capture, PurchaseLine, Release, Return, Re
 
 from .draw_requests import RECENT, Requests
 from .programs import SKUS
-from .steps import Erase, Look, Merge, Past, PutProgram, Step, Submit
+from .steps import Erase, Look, Merge, Past, Step, Submit
 
 Story = Callable[[Requests], Iterator[Step]]
 
@@ -131,13 +131,13 @@ def a_till_is_ahead(world: Requests) -> Iterator[Step]:
     if model is None or not (living := world.living()):
         return
     member = rng.choice(living)
-    yield PutProgram(world.now, idle(world.family.source(), "months = 2"))
+    yield world.put(idle(world.family.source(), "months = 2"))
     ahead = world.now + timedelta(minutes=4)
     bought = replace(world.purchase(member), occurred_at=ahead, redemption=None)
     world.purchases[-1] = bought
     yield Submit(world.now, (bought,), False)
     world.now += timedelta(minutes=1)
-    yield PutProgram(world.now, idle(world.family.source(), "days = 20"))
+    yield world.put(idle(world.family.source(), "days = 20"))
     account = model.members[member]
     if (end := min((account.end(lot) for lot in account.open_lots()), default=ahead)) > ahead:
         world.now = min(end, world.now + timedelta(days=30))

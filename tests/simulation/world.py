@@ -70,7 +70,7 @@ class World(Requests):
             return self.next()
         if kind == "program":
             when = None if rng.random() < 0.5 else self.now + timedelta(hours=rng.randrange(1, 400))
-            return PutProgram(self.now, self.family.source(), when)
+            return self.put(self.family.source(), when)
         if kind == "status":
             return SetStatus(self.now, rng.choice(self.members), rng.choice(("blocked", "active", "active")))
         if kind == "birthday":
