@@ -70,7 +70,7 @@ class Requests:
         return self.rng.choice(self.names[member])
 
     def put(self, source: str, effective_from: datetime | None = None) -> PutProgram:
-        """A version of the program. The ledger's clock never gives two things the same instant; here it stands still."""
+        """A version of the program, at an instant of its own: the ledger's clock moves on between two things."""
         self.now += timedelta(microseconds=1)
         return PutProgram(self.now, source, effective_from)
 
