@@ -26,7 +26,7 @@ WRONG = frozenset((b"400", b"401", b"403", b"405", b"413", b"415", b"429"))
 """Statuses of requests that are wrong whatever the ledger holds."""
 PAUSE_SECONDS = 0.001
 """How long a connection is not read after a wrong request. Each further one doubles it, at most to:"""
-LONGEST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 0.1
 LOOK_SECONDS = 1.0
 CONNECTIONS = 10_000
 """Connections of a process, where the system lets it open so many files."""

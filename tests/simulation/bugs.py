@@ -285,6 +285,12 @@ BUGS = (
         "",
     ),
     Bug(
+        "idle points that a late purchase ends can be spent by what comes in the same batch",
+        "loyalty/engine/batch.py",
+        "moved and (active_at is None or not context.programs.one_idle_end())",
+        "moved and active_at is None",
+    ),
+    Bug(
         "members of any tier can claim what is for others",
         "loyalty/rewards/model.py",
         "if not self.is_for(tier):",

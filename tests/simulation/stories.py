@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from loyalty.types import Adjustment, Capture, PurchaseLine, Release, Return, ReturnLine, Reversal
+from loyalty.types import Adjustment, Capture, Purchase, PurchaseLine, Release, Return, ReturnLine, Reversal
 
 from .draw_requests import RECENT, Requests
 from .programs import SKUS
@@ -144,6 +144,28 @@ def a_till_is_ahead(world: Requests) -> Iterator[Step]:
         yield Submit(world.now, (Adjustment(world.id("a"), member, -1, "still there"),), False)
 
 
+def a_late_basket_ends_idle_points(world: Requests) -> Iterator[Step]:
+    """A basket of a while ago arrives, under a shorter idle period than the points there have: they are over with it,
+    for what comes in the same batch too."""
+    rng = world.rng
+    if world.model is None or not (living := world.living()):
+        return
+    member = rng.choice(living)
+
+    def bought(at: datetime) -> Purchase:
+        world.purchases.append(replace(world.purchase(member), occurred_at=at, redemption=None))
+        return world.purchases[-1]
+
+    yield world.put(idle(world.family.source(), "months = 2"))
+    yield Submit(world.now, (bought(world.now),), False)
+    world.now += timedelta(minutes=1)
+    yield world.put(idle(world.family.source(), "days = 20"))
+    late = bought(world.now + timedelta(minutes=rng.randrange(9)))
+    world.now += timedelta(days=25)
+    taken = Adjustment(world.id("a"), member, -1, "still there")
+    yield Submit(world.now, (late, rng.choice((taken, bought(world.now)))), True)
+
+
 def idle(source: str, period: str) -> str:
     """A program under which points die with inactivity."""
     return re.sub("(?m)^expiry = .*", f'expiry = {{ kind = "inactivity", {period} }}', source)
@@ -157,4 +179,5 @@ STORIES: tuple[Story, ...] = (
     a_bonus_is_lost,
     a_basket_comes_too_late,
     a_till_is_ahead,
+    a_late_basket_ends_idle_points,
 )
