@@ -39,6 +39,7 @@ def judge(bench: Bench) -> Result:
 
 
 def _p99(bench: Bench, url: str, seconds: float, rate: float, flood: dict[str, Any] | None) -> float:
+    half_load(bench, url, bench.scale.warm_seconds, rate)  # what the last flood left behind is over
     if flood is None:
         return half_load(bench, url, seconds, rate).p99_ms
     options = load_options(bench) | flood
