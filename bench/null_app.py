@@ -133,6 +133,7 @@ class NullKeys:
 
 def app() -> Any:
     """The application, for uvicorn."""
+    # Put in the place of the real ones, of which they have what these routes call.
     loyalty.api.app.Engine = NullEngine  # type: ignore[misc,assignment]
     loyalty.api.app.KeyRing = NullKeys  # type: ignore[misc,assignment]
     return loyalty.api.app.create_app(Settings(database_url="postgresql://nowhere", log_level="warning"))

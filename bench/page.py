@@ -1,6 +1,7 @@
 """docs/PERFORMANCE.md and its charts, written from the values of a run. What people add is in performance_notes.md."""
 
 import json
+import re
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,7 +26,7 @@ _SHORT = {
     "P9": "on a grown ledger / 100,000 members",
     "P10": "10,000 SKU rules / 10",
     "P11": "p99 / p50 at half rate",
-    "P12": "memory after a million / 100,000",
+    "P12": "memory after ten times as many",
     "P13": "two servers / one, hot accounts",
     "P14": "p99 beside floods / without",
 }
@@ -41,21 +42,21 @@ def write(found: dict[str, Any]) -> None:
     (CHARTS / "rates.svg").write_text(_rates(found))
     parts = [_head(found), _table(found), _rate_table(found), _machine(found)]
     if profile is not None:
-        (CHARTS / "profile.svg").write_text(_steps_chart(profile))
         parts.append(_profile(profile))
-    if NOTES.exists():
-        parts.append(NOTES.read_text())
+    parts.append(re.sub("(?m)^#", "##", NOTES.read_text()))
     PAGE.write_text("\n\n".join(part.strip() for part in parts) + "\n")
 
 
 def _head(found: dict[str, Any]) -> str:
     machine, scale = found["machine"], found["scale"]
+    command = " ".join(("python -m bench", *found["arguments"]))
     return f"""# Performance
 
-Written by `make bench` from one run on one machine: {machine["cpu"]}, {machine["cores"]} cores,
-{machine["memory_gb"]} GB, commit `{found["commit"]}`, {found["measured_at"][:10]}. **Only ratios
-hold on another machine.** Server, Postgres and load generator share its cores. Durable throughout: `fsync` and
-`synchronous_commit` are on, and an answer goes out after its commit.
+Written by `{command}`
+from one run on one machine: {machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gb"]} GB, commit
+`{found["commit"]}`, {found["measured_at"][:10]}. `make bench` is the run at full size. **Only ratios hold on another
+machine.** Server, Postgres and load generator share its cores. Durable throughout: `fsync` and `synchronous_commit`
+are on, and an answer goes out after its commit.
 
 Each ratio is of medians over {scale["rounds"]} rounds of {scale["seconds"]:g} s; all contestants of a group take turns
 within a round, after a warm-up. To repeat it: `apt-get install wrk`, `make setup`, `make bench`. All rounds, with the
@@ -117,18 +118,29 @@ def _profile(profile: dict[str, Any]) -> str:
         tables.append(
             (row["relname"], f"{row['n_tup_ins'] / count:.2f}", f"{row['n_tup_upd'] / count:.2f}", hot)
         )
-    return "\n\n".join((
+    parts = [
         "## Where the time goes",
         f"`python -m bench.profile`: {profile['rate']:,.0f} purchases a second at {profile['clients']} clients. A"
         f" purchase costs {server:.0f} µs of CPU in the server and {postgres:.0f} µs in Postgres, writes"
-        f" {spent['WAL bytes'] / count:,.0f} bytes of WAL, and shares its commit with"
-        f" {count / max(spent['commits'], 1):.1f} purchases on average.",
-        "![CPU a purchase, by step](performance/profile.svg)",
-        _lines(("step in Python", "µs a purchase"), [(step, f"{us:.1f}") for step, us in _steps(profile)]),
-        _lines(("statement in Postgres, waiting for the client included", "µs a purchase", "calls", "WAL bytes"),
-               statements),
+        f" {spent['WAL bytes'] / count:,.0f} bytes of WAL, and shares its batch, and so its commit, with"
+        f" {count / profile['batches']:.0f} purchases on average.",
+    ]
+    if profile["python"]:
+        (CHARTS / "profile.svg").write_text(_steps_chart(profile))
+        parts += [
+            "![CPU a purchase, by step](performance/profile.svg)",
+            _lines(
+                ("step in Python", "µs a purchase"), [(step, f"{us:.1f}") for step, us in _steps(profile)]
+            ),
+        ]
+    parts += [
+        _lines(
+            ("statement in Postgres, waiting for the client included", "µs a purchase", "calls", "WAL bytes"),
+            statements,
+        ),
         _lines(("table", "inserted a purchase", "updated", "of these HOT"), tables),
-    ))  # fmt: skip
+    ]
+    return "\n\n".join(parts)
 
 
 def _steps(profile: dict[str, Any]) -> list[tuple[str, float]]:

@@ -31,7 +31,7 @@ def judge(bench: Bench) -> Result:
 
 FIGURE = Figure(
     "P12",
-    "memory of server and Postgres after a million purchases / after the first 100,000",
+    "memory of server and Postgres after all purchases / after the first tenth of them",
     1.2,
     False,
     (),

@@ -8,7 +8,7 @@ from typing import Any
 from bench.contestants import PURCHASES
 from bench.figures.p11_half_rate import half_load
 from bench.harness import Bench, Figure, Result, load_options
-from bench.load import drive
+from bench.load import Sample, drive
 
 ROUNDS = 3
 FLOODS: dict[str, dict[str, Any]] = {
@@ -25,23 +25,24 @@ def judge(bench: Bench) -> Result:
     server = bench.server("floods", bench.database("floods"))
     rate = bench.rate("purchases")
     seconds = max(bench.scale.seconds, LEAST_SECONDS)
-    half_load(bench, server.url, bench.scale.warm_seconds, rate)
-    p99: dict[str, list[float]] = {name: [] for name in ("alone", *FLOODS)}
+    found: dict[str, list[Sample]] = {name: [] for name in ("alone", *FLOODS)}
     for number in range(1, ROUNDS + 1):
-        for name, taken in p99.items():
-            taken.append(_p99(bench, server.url, seconds, rate, FLOODS.get(name)))
-        bench.say(
-            f"  round {number}: p99 " + ", ".join(f"{taken[-1]:.1f} ms {name}" for name, taken in p99.items())
-        )
-    parts = {f"p99 ms {name}": statistics.median(taken) for name, taken in p99.items()}
-    alone = parts["p99 ms alone"]
-    return Result(max(parts.values()) / alone, parts)
+        for name, samples in found.items():
+            samples.append(_honest(bench, server.url, seconds, rate, FLOODS.get(name)))
+        said = ", ".join(f"{samples[-1].p99_ms:.1f} ms {name}" for name, samples in found.items())
+        bench.say(f"  round {number}: p99 {said}")
+    p50 = {name: statistics.median(one.p50_ms for one in samples) for name, samples in found.items()}
+    p99 = {name: statistics.median(one.p99_ms for one in samples) for name, samples in found.items()}
+    parts = {f"p50 ms {name}": ms for name, ms in p50.items()} | {
+        f"p99 ms {name}": ms for name, ms in p99.items()
+    }
+    return Result(max(p99.values()) / p99["alone"], parts)
 
 
-def _p99(bench: Bench, url: str, seconds: float, rate: float, flood: dict[str, Any] | None) -> float:
+def _honest(bench: Bench, url: str, seconds: float, rate: float, flood: dict[str, Any] | None) -> Sample:
     half_load(bench, url, bench.scale.warm_seconds, rate)  # what the last flood left behind is over
     if flood is None:
-        return half_load(bench, url, seconds, rate).p99_ms
+        return half_load(bench, url, seconds, rate)
     options = load_options(bench) | flood
     with ThreadPoolExecutor(1) as beside:
         # It begins earlier and ends later than what is measured.
@@ -49,7 +50,7 @@ def _p99(bench: Bench, url: str, seconds: float, rate: float, flood: dict[str, A
         time.sleep(1)
         honest = half_load(bench, url, seconds, rate)
         flooding.result()
-    return honest.p99_ms
+    return honest
 
 
 FIGURE = Figure(
