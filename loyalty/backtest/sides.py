@@ -8,15 +8,14 @@ import msgspec
 from loyalty.backtest.books import ReplayContext
 from loyalty.backtest.history import Event
 from loyalty.engine.programs import BEGINNING, Programs, ProgramVersion
-from loyalty.rules.award import Award, Share
+from loyalty.rules.award import Award
 from loyalty.rules.exact import Exact
 from loyalty.rules.facts import Facts, Line, Used
 from loyalty.rules.judge import Judge
-from loyalty.rules.stacking import Draft
 
 
 class Witness(Judge):
-    """A judge whose last judgement can be looked at, by rule instead of by line.
+    """A judge whose last judgement can be looked at.
 
     `award` is None when nothing was judged since it was taken away. `tier`: what was judged by.
     """
@@ -25,26 +24,25 @@ class Witness(Judge):
         self.__dict__.update(judge.__dict__)
         self.award: Award | None = None
         self.tier = ""
-        self.by_rule: list[tuple[str, Exact]] = []
+
+    @property
+    def by_rule(self) -> list[tuple[str, Exact]]:
+        """Scaled points of each rule of that judgement that gave any."""
+        return [] if self.award is None else list(self.award.by_rule.items())
 
     def judge(self, lines: Sequence[Line], facts: Facts) -> Award:
-        self.by_rule, self.tier = [], facts.tier
+        self.tier = facts.tier
         self.award = award = super().judge(lines, facts)
         return award
 
     def judge_event(self, type: str, facts: Facts) -> Award:
-        self.by_rule, self.tier = [], facts.tier
+        self.tier = facts.tier
         self.award = award = super().judge_event(type, facts)
         return award
-
-    def shares(self, drafts: list[Draft], lines: Sequence[Line], scale: int) -> list[Share]:  # noqa: ARG002
-        self.by_rule = [(draft.rule.id, draft.total) for draft in drafts if draft.total]
-        return []
 
     def judge_unlinked(self, lines: Sequence[Line], facts: Facts) -> Award:
         self.tier = facts.tier
         self.award = award = super().judge_unlinked(lines, facts)
-        self.by_rule = [(share.rule, share.scaled) for share in award.shares]
         return award
 
 

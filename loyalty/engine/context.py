@@ -96,9 +96,11 @@ class Context:
 
     def pin_birthday(self, account: int, version: ProgramVersion, award: Award, day: date) -> None:
         """Keeps the birthday that an award was given by, where it is the first of that birthday's year."""
-        asked = {version.needs.birthdays.get(share.rule) for share in award.shares if share.scaled}
         sealed = self.sealed_birthdays.get(account)
-        if sealed is None or not any(asked):
+        if sealed is None:
+            return
+        asked = {version.needs.birthdays.get(rule) for rule in award.by_rule}
+        if not any(asked):
             return
         pinned = self.pinned.setdefault(account, {})
         for match, year in birthday_years(self.birthdays[account], day, pinned).items():

@@ -1,34 +1,27 @@
 """What a basket earned, and which rule gave what on which line."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from loyalty.rules.exact import Exact, exact_div, scaled_text
-
-
-class Share(Struct, frozen=True, gc=False):
-    """Points of one rule on one line, exactly `scaled / scale`; `line` is None for a flat bonus."""
-
-    rule: str
-    line: int | None
-    scaled: Exact
-    scale: int
-    note: str | None = None
-
-    @property
-    def points(self) -> Exact:
-        return exact_div(self.scaled, self.scale)
+from loyalty.rules.facts import Line
+from loyalty.rules.stacking import Draft
 
 
 class Award(Struct, frozen=True):
-    """The judgement on one basket. Its shares add up to `total`; `points` is `total` after the one rounding.
+    """The judgement on one basket. Its drafts add up to `total`; `points` is `total` after the one rounding.
 
+    drafts: what each rule gives, over `scale`, limits applied: spend and units in the file's order, multipliers, flat
+        bonuses; their places are those of `lines`, the lines that earn.
     metric_amount: the earning base, floored once: what tiers count as spend.
     charges: by rule with limits or a budget, what this purchase uses of them: times and whole points.
     consulted: the rules whose `Facts.used` this judgement looked at; facts to be recorded need no others.
     """
 
     points: int
-    shares: list[Share]
+    drafts: Sequence[Draft]
+    lines: Sequence[Line]
     scaled_total: Exact
     scale: int
     scaled_base: int
@@ -43,6 +36,11 @@ class Award(Struct, frozen=True):
         return exact_div(self.scaled_total, self.scale)
 
     @property
+    def by_rule(self) -> dict[str, Exact]:
+        """Scaled points of each rule that gives any."""
+        return {draft.rule.id: draft.total for draft in self.drafts if draft.total}
+
+    @property
     def rounding(self) -> Exact:
         """What rounding dropped: `total - points`; below zero where it rounded up."""
         return exact_div(self.scaled_total - self.points * self.scale, self.scale)
@@ -54,7 +52,10 @@ class Award(Struct, frozen=True):
 
 
 class Explained(Struct, frozen=True, omit_defaults=True, gc=False):
-    """One row of a receipt's `explain` (DESIGN.md section 7)."""
+    """One row of a receipt's `explain` (DESIGN.md section 7): points of one rule on one line, exactly, as text.
+
+    `line` is None for a flat bonus.
+    """
 
     rule: str
     points: str
@@ -63,11 +64,21 @@ class Explained(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 def explain(award: Award) -> list[Explained]:
-    """The shares of an award as texts: spend and units in the file's order, multipliers, flat bonuses."""
-    return [
-        Explained(share.rule, scaled_text(share.scaled, share.scale), share.line, share.note)
-        for share in award.shares
-    ]
+    """One row for each rule and line that it gives points on; a trimmed rule says so on its first."""
+    rows: list[Explained] = []
+    lines, scale = award.lines, award.scale
+    for draft in award.drafts:
+        name, note = draft.rule.id, draft.note
+        if not draft.total and note is None:
+            continue
+        places = [lines[at].line for at in draft.positions] if draft.positions else (None,)
+        for place, part in zip(places, draft.parts, strict=True):
+            if part:
+                rows.append(Explained(name, scaled_text(part, scale), place, note))
+                note = None
+        if note is not None:
+            rows.append(Explained(name, "0", None, note))
+    return rows
 
 
 def rounding_text(award: Award) -> str:

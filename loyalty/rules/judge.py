@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import gcd
 
 from loyalty.program.model import Program
-from loyalty.rules.award import Award, Share
+from loyalty.rules.award import Award
 from loyalty.rules.compiled import Compiled
 from loyalty.rules.conditions import Basket, Setting
 from loyalty.rules.exact import Exact, exact_div, simplest
@@ -71,7 +71,7 @@ class Judge:
         base = sum(bases)
         scale = self._scale * whole
         if not earning:
-            return Award(0, [], 0, scale, 0, whole, 0, {})
+            return Award(0, (), (), 0, scale, 0, whole, 0, {})
         # A store that no rule asks for would only multiply what is remembered.
         store = facts.store if self._by_store else None
         setting = Setting(local.date(), facts.channel, store, facts.tier)
@@ -139,27 +139,15 @@ class Judge:
     ) -> Award:
         """The drafts together, rounded once. `base` over `whole` is what the lines that earn were paid with."""
         total: Exact = 0
+        charges = {}
         for draft in drafts:
             total += draft.total
+            if draft.rule.counted and draft.total:
+                charges[draft.rule.id] = (1, -(-draft.total // scale))
         return Award(
-            points=_rounded(self.program.points.rounding, total, scale),
-            shares=self.shares(drafts, earning, scale),
-            scaled_total=total,
-            scale=scale,
-            scaled_base=base,
-            base_scale=whole,
-            metric_amount=base // whole,
-            charges={
-                draft.rule.id: (1, -(-draft.total // scale))
-                for draft in drafts
-                if draft.rule.counted and draft.total
-            },
-            consulted=tuple(consulted),
-        )
-
-    def shares(self, drafts: list[Draft], lines: Sequence[Line], scale: int) -> list[Share]:
-        """What each rule gave on each line, to be told."""
-        return _shares(drafts, lines, scale)
+            _rounded(self.program.points.rounding, total, scale), drafts, earning, total, scale, base, whole,
+            base // whole, charges, tuple(consulted),
+        )  # fmt: skip
 
     def judge_unlinked(self, lines: Sequence[Line], facts: Facts) -> Award:
         """What goods without a known purchase would have earned by the base rules of their day."""
@@ -274,28 +262,3 @@ def _rounded(rounding: str, total: Exact, scale: int) -> int:
         if twice > scale or (twice == scale and (rounding == "half_up" or points % 2)):
             points += 1
     return points
-
-
-def _shares(drafts: list[Draft], lines: Sequence[Line], scale: int) -> list[Share]:
-    """One share for each rule and line that it gives points on; a trimmed rule says so on its first."""
-    shares: list[Share] = []
-    for draft in drafts:
-        name, note = draft.rule.id, draft.note
-        if note is None:
-            if draft.positions:
-                shares += [
-                    Share(name, lines[at].line, part, scale)
-                    for at, part in zip(draft.positions, draft.parts, strict=True)
-                    if part
-                ]
-            elif draft.total:
-                shares.append(Share(name, None, draft.total, scale))
-            continue
-        places: Sequence[int | None] = [lines[at].line for at in draft.positions] or [None]
-        for place, part in zip(places, draft.parts, strict=True):
-            if part:
-                shares.append(Share(name, place, part, scale, note))
-                note = None
-        if note is not None:
-            shares.append(Share(name, None, 0, scale, note))
-    return shares

