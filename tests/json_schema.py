@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 _SAYS_NOTHING = {"$schema", "title", "description", "default", "format", "then"}
@@ -14,6 +15,12 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, Decimal, float),
 }
+
+
+@cache
+def _pattern(rule: str) -> re.Pattern[str]:
+    """`$` is the end in JSON Schema; in Python it would let a last newline pass."""
+    return re.compile(rule.removesuffix("$") + r"\Z" if rule.endswith("$") else rule)
 
 
 def broken(schema: Any, value: Any, at: str = "") -> list[str]:
@@ -52,7 +59,7 @@ def _holds(schema: Any, keyword: str, rule: Any, value: Any, at: str) -> bool:
         ),
         "enum": lambda: value in rule,
         "const": lambda: value == rule,
-        "pattern": lambda: not text or re.search(rule, value) is not None,
+        "pattern": lambda: not text or _pattern(rule).search(value) is not None,
         "minLength": lambda: not text or len(value) >= rule,
         "maxLength": lambda: not text or len(value) <= rule,
         "maxItems": lambda: not many or len(value) <= rule,

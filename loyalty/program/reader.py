@@ -128,7 +128,7 @@ class Table:
         value = self._data.get(key, _MISSING)
         if value is _MISSING:
             return None
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?", value):
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?", value):
             try:
                 return time.fromisoformat(value)
             except ValueError:
