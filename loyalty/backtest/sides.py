@@ -85,7 +85,8 @@ class Side:
         self.programs = Programs(self.versions)
         self.judges = [version.judge for version in self.versions if isinstance(version.judge, Witness)]
         self._known = [
-            (version.recorded_at, Programs(self.versions[: place + 1]))
+            # A sandbox's clock may have been set back under a version: then it counts from when it was in force.
+            (min(version.recorded_at, version.effective_from), Programs(self.versions[: place + 1]))
             for place, version in enumerate(self.versions)
         ]
         self.number = None if candidate is None else recorded.newest + 1
@@ -108,9 +109,8 @@ class Side:
             return self.programs
         found = self._known[0][1]
         for known_at, programs in self._known[1:]:
-            if known_at > recorded_at:
-                break
-            found = programs
+            if known_at <= recorded_at:
+                found = programs
         return found
 
     def before_judging(

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from loyalty.engine.programs import load_programs
 from loyalty.ledger.rows import EntryRow, LotRow, TierRow, UseRow
 from loyalty.ledger.state import Journal
 from loyalty.types import Request
-from tests.builders import open_ledger
+from tests.builders import BASE, START, open_ledger, program, purchase
 from tests.integration.everything import copy_of, everything
 from tests.integration.history import PROGRAMS, live
 from tests.integration.reports import assert_same
@@ -121,6 +122,21 @@ async def test_a_ledger_in_which_everything_happened_is_reproduced(postgres_url:
         assert report.now.total == report.candidate.total
         assert report.winners == report.losers == 0
         await assert_read_as_decided(url, PROGRAMS[1])
+
+
+async def test_versions_put_under_a_clock_that_was_set_back_are_reproduced(database_url: str) -> None:
+    async with open_ledger(database_url, at=None) as ledger:
+        await ledger.put(program())
+        for factor in (2, 3):
+            now = START + timedelta(days=factor)
+            await ledger.move_clock(now)
+            await ledger.put(program(rules=BASE.replace("points = 1", f"points = {factor}")))
+            await ledger.enrol(f"member-{factor}")
+            bought = await ledger.do(
+                purchase(10000, at=now + timedelta(minutes=1), member=f"member-{factor}")
+            )
+            assert bought.points_earned == 100 * factor
+        await assert_reproduced(ledger.url)
 
 
 @pytest.mark.parametrize("seed", range(1, 5))
