@@ -86,7 +86,8 @@ def _raise(kept: list[Step], after: list[Step], at: datetime, found: int) -> Non
         kept.append((at, found, "promotion"))
     for step in after:
         before = kept[-1][1] if kept else -1
+        risen = step[0] == at and step[1] < found  # at the very instant of a fall
         if step[1] > found:
             kept.append(step)
-        elif before != found:  # else the promotion covers it
-            kept.append((step[0], found, "promotion" if before < found else step[2]))
+        elif before != found or risen:  # else the promotion covers it
+            kept.append((step[0], found, "promotion" if before < found or risen else step[2]))

@@ -79,6 +79,23 @@ def test_a_tier_falls_to_what_is_qualified(spent: int, tier: str) -> None:
     assert (change.valid_until is None) == (change.verdict_at is None) == (tier == "ordinary")
 
 
+def test_who_buys_at_the_very_instant_of_a_fall_is_promoted_in_the_history_too() -> None:
+    rules, history, standing = gold(downgrade="one_step")
+    history.append(verdict(rules, CALENDAR, standing, [REACHED]))
+    standing = standing_after(rules, standing, history[-1])
+    history.append(verdict(rules, CALENDAR, standing, [REACHED]))
+    at = history[-1].at
+    again = Qualifying(at=at, amount=500_000)
+    fallen = standing_after(rules, standing, history[-1])
+    history += promotions(rules, CALENDAR, fallen, [REACHED, again], at, history)
+    assert [(held.from_, held.tier, held.reason) for held in timeline(rules, history)] == [
+        (ENROLLED.at, "ordinary", "enrolment"),
+        (REACHED.at, "gold", "promotion"),
+        (local("2027-03-16"), "silver", "review"),
+        (local("2028-03-16"), "silver", "promotion"),
+    ]
+
+
 def test_a_program_that_never_lowers_renews() -> None:
     rules, _, standing = gold(downgrade="never")
     change = verdict(rules, CALENDAR, standing, [])
