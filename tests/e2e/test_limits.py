@@ -22,10 +22,12 @@ from tests.e2e.face import ADMIN_KEY, Face, code, face, purchase, serving
 RATE = 40
 
 
-async def _ask(client: Face, seconds: float) -> tuple[int, list[Any]]:
-    """As often as four connections can for so long: how many were let in, and the refusals."""
+async def _ask(client: Face, seconds: float) -> tuple[int, list[Any], float]:
+    """As often as four connections can for so long: how many were let in, the refusals, and the most that the rate
+    lets in: a second's worth at once, then the rate for as long as it really took."""
     let_in, refused = 0, []
-    until = time.monotonic() + seconds
+    begun = time.monotonic()
+    until = begun + seconds
 
     async def one() -> None:
         nonlocal let_in
@@ -38,14 +40,14 @@ async def _ask(client: Face, seconds: float) -> tuple[int, list[Any]]:
                 await asyncio.sleep(0.005)
 
     await asyncio.gather(*(one() for _ in range(4)))
-    return let_in, refused
+    return let_in, refused, RATE * (1 + time.monotonic() - begun) + 1
 
 
 async def test_a_key_that_calls_too_often_is_told_when_to_come_again(database_url: str) -> None:
     async with face(database_url, rate_limit=f"pos={RATE}/s") as shop:
         async with Face(shop.url, await shop.key("pos")) as till:
-            let_in, refused = await _ask(till, 2.0)
-        assert RATE * 1.5 <= let_in <= RATE * 3 + 2, "a second's worth at once, then the rate"
+            let_in, refused, most = await _ask(till, 2.0)
+        assert RATE * 1.5 <= let_in <= most, "a second's worth at once, then the rate"
         for answer in refused[:20]:
             assert code(answer, 429) == "rate-limited"
             assert int(answer.headers["retry-after"]) == 1
@@ -63,8 +65,8 @@ async def test_the_rate_holds_over_all_servers_with_redis(
     async with face(database_url, **settings) as shop, serving(database_url, **settings) as second:
         key = await shop.key("pos")
         async with Face(shop.url, key) as one, Face(second, key) as two:
-            (first, _), (other, _) = await asyncio.gather(_ask(one, 2.0), _ask(two, 2.0))
-        assert RATE * 1.5 <= first + other <= RATE * 3 + 6
+            (first, _, most), (other, _, or_most) = await asyncio.gather(_ask(one, 2.0), _ask(two, 2.0))
+        assert RATE * 1.5 <= first + other <= max(most, or_most)
         assert min(first, other) > 0
 
 
@@ -94,8 +96,8 @@ async def test_a_redis_that_is_gone_fails_no_request(database_url: str, unused_t
     settings = {"rate_limit": f"pos={RATE}/s", "redis_url": f"redis://127.0.0.1:{unused_tcp_port_}/0"}
     async with face(database_url, log_level="critical", **settings) as shop:
         async with Face(shop.url, await shop.key("pos")) as till:
-            let_in, refused = await _ask(till, 1.0)
-        assert RATE <= let_in <= RATE * 2 + 2, "the server counts by itself"
+            let_in, refused, most = await _ask(till, 2.0)
+        assert RATE <= let_in <= most, "the server counts by itself"
         assert {answer.status_code for answer in refused} == {429}
 
 
@@ -244,7 +246,7 @@ async def test_a_key_with_many_uploads_is_told_to_wait_and_the_tills_are_not(dat
 
 
 async def test_a_greedy_client_with_a_rate_does_not_slow_the_others(database_url: str) -> None:
-    async with face(database_url, rate_limit="eshop=50/s") as shop:
+    async with face(database_url, rate_limit=f"eshop={RATE}/s") as shop:
         member = await shop.member()
         async with Face(shop.url, await shop.key("eshop")) as greedy:
             flood = asyncio.create_task(_ask(greedy, 3.0))
@@ -253,8 +255,8 @@ async def test_a_greedy_client_with_a_rate_does_not_slow_the_others(database_url
                 begun = time.monotonic()
                 await shop.buy(member, f"p-{number}")
                 times.append(time.monotonic() - begun)
-            let_in, refused = await flood
-        assert let_in <= 50 * 4 + 2
+            let_in, refused, most = await flood
+        assert let_in <= most
         assert refused
         assert sorted(times)[len(times) // 2] < 0.25
 

@@ -183,6 +183,7 @@ class Run:
             self.model.put_program(program, START_OF_TIME)
         else:
             self.model.put_program(program, step.effective_from or step.at)
+        self.model.now = step.at
 
     async def submit(self, model: Model, step: Submit) -> None:
         outcomes: list[Any] = []
