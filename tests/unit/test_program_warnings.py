@@ -82,6 +82,13 @@ NEVER = {
         "rules.r.kind",
         "nothing to multiply",
     ),
+    "nothing to multiply at all": (
+        rule("f", "flat", when="{ min_amount = 5 }") + rule("r"),
+        "rules.r.kind",
+        "no spend rule has points",
+    ),
+    "a factor that changes nothing": (BASE + rule("r", factor="1"), "rules.r.factor", "changes nothing"),
+    "a where that leaves nothing out": (BASE + rule("r", where="{}"), "rules.r.where", "without where"),
     "the loser of a group": (
         BASE + rule("big", factor="3", group='"g"') + rule("r", when='{ tier = "ordinary" }', group='"g"'),
         "rules.r.group",
@@ -203,6 +210,21 @@ TERMS = {
         '[points]\npending_days = 30\nexpiry = { kind = "after", days = 14 }\n' + BASE,
         "points.expiry",
         "longer than the wait",
+    ),
+    "a least between two steps": (
+        WORTH + "min_points = 150\nstep_points = 100\n" + BASE,
+        "redemption.min_points",
+        "in effect 200",
+    ),
+    "a step that is worth no whole minor unit": (
+        "[redemption]\npoints = 300\namount = 100\nstep_points = 4\n" + BASE,
+        "redemption.step_points",
+        "worth 4/3",
+    ),
+    "a point that is worth no whole minor unit": (
+        "[redemption]\npoints = 300\namount = 100\n" + BASE,
+        "redemption.points",
+        "worth 1/3",
     ),
     "a least that limits forbid": (
         WORTH + "min_points = 500\n" + rule("r", "flat", limit="{ per_member = 4 }"),
