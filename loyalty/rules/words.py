@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from loyalty.currency import shown
-from loyalty.program.model import Program, Rule, When
+from loyalty.program.model import Program, Rule, Selector, When
 from loyalty.rules import notes
 from loyalty.rules.award import Explained
 from loyalty.rules.exact import exact_text
@@ -142,6 +142,8 @@ class _Speaker:
 
     def _met(self, rule: Rule) -> Iterator[tuple[str, dict[str, object]]]:
         when, judged = rule.when or When(), self._judged
+        if rule.where not in (None, Selector()):
+            yield "goods", {}
         if when.tier is not None:
             yield "tier", {"tier": judged.tier}
         if (when.weekday, when.day_of_month, when.month_day) != (None, None, None):

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
+from loyalty.calendar import calendar_of
 from loyalty.program.model import Program
 from loyalty.program.parse import parse
 from loyalty.rules.compile import compile_program
 from loyalty.rules.facts import Facts
 from loyalty.rules.pricing import Pricing, discounted
 from loyalty.rules.redeem import max_points
+from loyalty.tiers.assess import enrolment, promotions, verdict
+from loyalty.tiers.history import standing_of, tier_at
+from loyalty.tiers.model import Change, Qualifying, Standing
 from loyalty.types import PurchaseLine
 
 PAGE = (Path(__file__).parents[2] / "docs" / "PROGRAMS.md").read_text(encoding="utf-8")
@@ -23,6 +27,9 @@ LINE = re.compile(r"(\d+)\.(\d\d)(?: reduced to (\d+)\.(\d\d))?(?: of (\S+))?")
 REDEEMS = re.compile(
     r"^- With (\d+) points, at most (\d+) may be redeemed on (\d+)\.(\d\d) x 2\.$", re.MULTILINE
 )
+
+STANDS = re.compile(r"^- Who buys (.+) is (\w+) on (\d{4}-\d\d-\d\d)\.$", re.MULTILINE)
+BUYS = re.compile(r"([\d,]+)\.(\d\d) on (\d{4}-\d\d-\d\d)")
 
 
 def examples() -> list[tuple[str, str]]:
@@ -45,7 +52,7 @@ def claims() -> list[Any]:
 
 
 def test_the_page_has_examples_with_outcomes() -> None:
-    assert len(examples()) == 6
+    assert len(examples()) == 7
     assert all(EARNS.search(prose) for _, prose in examples())
 
 
@@ -97,3 +104,38 @@ def test_each_redemption_is_true() -> None:
     assert len(found) == 2
     for program, (available, most, whole, cents) in found:
         assert max_points(program.redemption, int(available), 2 * int(whole + cents)) == int(most)
+
+
+def test_each_rise_and_fall_is_true() -> None:
+    found = [(program_of(source), claim) for source, prose in examples() for claim in STANDS.findall(prose)]
+    assert len(found) == 9
+    for program, (bought, tier, day) in found:
+        rows = [
+            Qualifying(noon(on), int(whole.replace(",", "") + cents))
+            for whole, cents, on in BUYS.findall(bought)
+        ]
+        assert tier_on(program, rows, noon(day)) == tier, (bought, day)
+
+
+def noon(day: str) -> datetime:
+    """Noon of Shanghai."""
+    return datetime.fromisoformat(f"{day}T04:00").replace(tzinfo=UTC)
+
+
+def tier_on(program: Program, rows: list[Qualifying], at: datetime) -> str:
+    """The tier of who bought this, at an instant by which all of it is recorded."""
+    calendar = calendar_of(program.time_zone)
+    history = [enrolment(program, rows[0].at)]
+    for row in [*rows, None]:
+        now, known = row.at if row else at, [one for one in rows if row is None or one.at <= row.at]
+        while (due := standing(program, history)).verdict_at is not None and due.verdict_at <= now:
+            history.append(verdict(program, calendar, due, known))
+        if row is not None:
+            history += promotions(program, calendar, due, known, row.at, history)
+    return tier_at(program, history, at)
+
+
+def standing(program: Program, history: list[Change]) -> Standing:
+    found = standing_of(program, history)
+    assert found is not None
+    return found

@@ -165,6 +165,16 @@ LIMITS = {
         "rules.r.when.birthday",
         "per_member_day = 1",
     ),
+    "a birthday's gift without a limit": (
+        BASE + rule("r", "flat", when='{ birthday = "day" }'),
+        "rules.r.when.birthday",
+        "the birthday's day",
+    ),
+    "a double for the birthday's month without a limit": (
+        BASE + rule("r", when='{ birthday = "month" }'),
+        "rules.r.when.birthday",
+        "the birthday's month",
+    ),
     "a bonus for whatever is bought": (WORTH + BASE + rule("r", "flat"), "rules.r.points", "however small"),
 }
 
@@ -310,12 +320,39 @@ MEANT = {
     "a group whose higher rule is limited": BASE
     + rule("a", factor="3", group='"g"', limit="{ per_member = 1 }")
     + rule("b", group='"g"'),
+    "a group whose higher rule is for some goods": BASE
+    + rule("a", factor="3", where='{ category = "light" }', group='"g"')
+    + rule("b", group='"g"'),
+    "a group whose higher rule asks for more": BASE
+    + rule("a", factor="3", when="{ min_amount = 5000 }", group='"g"')
+    + rule("b", group='"g"'),
+    "a group whose higher rule counts full steps only": rule(
+        "a", "spend", points="2", per_amount="1000", whole_steps="true", group='"g"'
+    )
+    + rule("b", "spend", points="1", per_amount="1000", group='"g"'),
+    "a group of different kinds": BASE + rule("a", factor="3", group='"g"') + rule("b", "flat", group='"g"'),
+    "some of the goods that are named left out": BASE
+    + rule("r", where='{ sku = ["a", "b"], not_sku = "b" }'),
+    "goods that are left out under a tag only": '[points]\nexclude = { category = "postage", tag = "gift" }\n'
+    + BASE
+    + rule("r", where='{ category = ["postage", "light"] }'),
+    "a spend rule that is held down": BASE + "limit = { per_purchase_points = 500 }\n",
     "29 February on a Monday": BASE
     + rule("a", when='{ month_day = "02-29", weekday = "mon" }', from_="2026-01-01"),
     "an end alone, long ago": BASE + rule("a", until="2020-01-01") + rule("b", from_="2026-01-01"),
     "a birthday with a limit": BASE
     + rule("r", "flat", when='{ birthday = "month" }', limit="{ per_member_day = 1 }"),
+    "a double on the birthday": BASE + rule("r", when='{ birthday = "day" }'),
+    "idle points that outlive the wait": '[points]\npending_days = 14\nexpiry = { kind = "inactivity", months = 12 }\n'
+    + BASE,
+    "a life as long as the wait": '[points]\npending_days = 14\nexpiry = { kind = "after", days = 14 }\n'
+    + BASE,
+    "a least that limits allow": WORTH + "min_points = 400\n" + rule("r", "flat", limit="{ per_member = 4 }"),
+    "a least for the baskets of the highest tier": WORTH + "min_points = 2000000\n" + TIERS + BASE,
     "twelve visits in a year": TIERS.replace("500000 }", "500000, visits = 12 }") + BASE,
+    "a first purchase in whatever tier": TIERS
+    + BASE
+    + rule("r", "flat", when='{ first_purchase = true, tier = ["ordinary", "silver"] }'),
     "a welcome bonus": WORTH + BASE + rule("r", "flat", when="{ first_purchase = true }"),
     "a bonus on certain goods": WORTH + BASE + rule("r", "flat", where='{ sku = "a" }'),
     "ten times the points on one day": WORTH + BASE + rule("r", factor="10", when='{ month_day = "11-11" }'),

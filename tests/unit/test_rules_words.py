@@ -63,7 +63,7 @@ def test_the_member_reads_whole_sentences() -> None:
     assert say("member") == [
         "You earned 347 points.",
         "139.9 points: 1 point for every 1.00 CNY.",
-        "80 points: 50 points for each unit, from 2026-11-01 to 2026-11-30.",
+        "80 points: 50 points for each unit, on certain goods, from 2026-11-01 to 2026-11-30.",
         "100 points were possible, 80 points given: that is the most for one purchase.",
         "27.98 points: 1.2 times the points, as a member of silver.",
         "100 points: a bonus, on 2026-11-11, at this time of day, in the week of your birthday, "
@@ -76,7 +76,7 @@ def test_staff_reads_rules_lines_and_limits() -> None:
     assert say("staff") == [
         "347 points earned, in tier silver.",
         "base: 139.9 points (1 point for every 1.00 CNY); line 1: 129.9, line 2: 10.",
-        "lamps: 80 points (50 points for each unit, from 2026-11-01 to 2026-11-30); line 1: 80.",
+        "lamps: 80 points (50 points for each unit, on certain goods, from 2026-11-01 to 2026-11-30); line 1: 80.",
         "lamps was limited by points for one purchase: 100 points wanted, 80 points given.",
         "silver-x1.2: 27.98 points (1.2 times the points, tier silver); line 1: 25.98, line 2: 2.",
         "party: 100 points (a bonus, on 2026-11-11, at 20:05, in the week of the member's birthday, "
@@ -89,7 +89,7 @@ def test_chinese_is_a_file() -> None:
     assert say("member", "zh") == [
         "您本次获得 347 积分。",
         "139.9 积分：每消费 1.00 CNY 得 1 积分。",
-        "80 积分：每件 50 积分，2026-11-01 至 2026-11-30。",
+        "80 积分：每件 50 积分，指定商品，2026-11-01 至 2026-11-30。",
         "原可得 100 积分，实得 80 积分：已达单次购物上限。",
         "27.98 积分：积分 1.2 倍，silver 等级会员。",
         "100 积分：奖励积分，2026-11-11 当日，当前时段，您的生日当周，购物满 50.00 CNY，pos 渠道。",
