@@ -1,6 +1,6 @@
 """The life of a lot: expiry policies, pending points, late arrivals, points given back."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -104,6 +104,7 @@ def test_a_lot_dead_on_arrival_stays_dead_without_grace() -> None:
     policy = PointsPolicy(expiry=ExpireAfter(Period(months=1)))
     late = utc("2026-02-28T18:30:00+08:00")
     assert life_of(policy, SHANGHAI, BOUGHT, late).expires_at == late
+    assert life_of(policy, SHANGHAI, BOUGHT, late + timedelta(days=9)).expires_at == late
 
 
 def test_late_grace_counts_from_the_arrival_and_only_for_the_dead() -> None:

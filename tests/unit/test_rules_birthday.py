@@ -13,6 +13,8 @@ from loyalty.rules.birthday import birthday_matches
         (date(1990, 5, 20), date(2026, 5, 20), {"day", "week", "month"}),
         (date(1990, 5, 20), date(2026, 5, 18), {"week", "month"}),
         (date(1990, 5, 20), date(2026, 5, 17), {"month"}),
+        (date(1990, 5, 20), date(2026, 5, 24), {"week", "month"}),
+        (date(1990, 5, 25), date(2026, 5, 24), {"month"}),
         (date(1990, 5, 20), date(2026, 6, 20), set()),
         (date(1992, 2, 29), date(2026, 2, 28), {"day", "week", "month"}),
         (date(1992, 2, 29), date(2028, 2, 28), {"week", "month"}),

@@ -49,6 +49,11 @@ def test_a_broken_rule_is_named_with_what_would_be_allowed(points: int, rule: st
     assert refused.value.facts == {"rule": rule, "max_points": 500}
 
 
+def test_the_least_and_all_that_is_there_may_be_redeemed() -> None:
+    assert max_points(POLICY, 200, None) == 200
+    assert check_redemption(POLICY, 200, 200, None) == 200
+
+
 def test_missing_points_are_told_when_every_rule_is_kept() -> None:
     with pytest.raises(InsufficientPoints) as refused:
         check_redemption(POLICY, 500, 450, 1_000)
@@ -60,6 +65,10 @@ def test_an_amount_must_be_exactly_some_steps() -> None:
     with pytest.raises(RedemptionNotAllowed) as refused:
         points_for_amount(POLICY, 350, available=1_000)
     assert refused.value.facts == {"rule": "step_points", "max_points": 1_000}
+    thirds = RedemptionPolicy(points=1, amount=3)
+    assert points_for_amount(thirds, 6) == 2
+    with pytest.raises(RedemptionNotAllowed):
+        points_for_amount(thirds, 7)
 
 
 def test_without_a_policy_nothing_is_redeemed() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loyalty.program.parse import parse
@@ -211,6 +211,9 @@ def test_every_condition_limit_and_rounding_has_its_words(language: str, audienc
     assert not any("{" in sentence or "_" in sentence or "None" in sentence for sentence in said)
 
 
+@example(Fraction(3, 2), "half_even")
+@example(Fraction(5, 2), "half_even")
+@example(Fraction(5, 2), "half_up")
 @given(
     st.fractions(min_value=0, max_value=10, max_denominator=12),
     st.sampled_from(["floor", "half_up", "half_even"]),

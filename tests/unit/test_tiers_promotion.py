@@ -182,6 +182,23 @@ def test_a_late_purchase_that_would_have_renewed_promotes_from_the_verdict_on() 
     assert tier_at(program(), [*history, change], local("2027-03-17")) == "silver"
 
 
+@pytest.mark.parametrize(
+    ("late", "found"),
+    [
+        ("2026-03-15T23:59:59.999999", []),  # the day that promoted is not in the window that renews
+        ("2026-03-16T00:00:00", ["silver"]),
+        ("2027-03-15T23:59:59.999999", ["silver"]),
+    ],
+)
+def test_the_window_of_a_verdict_has_its_first_and_its_last_instant(late: str, found: list[str]) -> None:
+    rows, history, standing = fallen()
+    row = Qualifying(at=local(late), amount=50_000)
+    changes = promotions(program(), CALENDAR, standing, [*rows, row], row.at, history)
+    assert [(change.tier, change.since) for change in changes] == [
+        (tier, local("2027-03-16")) for tier in found
+    ]
+
+
 def test_a_late_purchase_does_not_revive_a_period_that_was_judged() -> None:
     rows, history, standing = fallen()
     late = bought("2025-06-01", 2_000_000)  # gold then, but in no window that ends at the verdict or later

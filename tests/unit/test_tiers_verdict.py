@@ -239,5 +239,7 @@ def test_a_merge_keeps_the_higher_tier_and_of_equals_the_longer() -> None:
     longer = Standing(tier="gold", since=at, valid_until=local("2027-07-02"), verdict_at=local("2027-07-02"))
     assert merged(rules, standing, longer, at).valid_until == longer.valid_until
     assert merged(rules, longer, standing, at).since == longer.since
+    equal = Standing(tier="gold", since=at, valid_until=standing.valid_until, verdict_at=standing.verdict_at)
+    assert merged(rules, standing, equal, at).since == standing.since
     endless = Standing(tier="gold", since=at)
     assert merged(rules, standing, endless, at).valid_until is None
