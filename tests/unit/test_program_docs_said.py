@@ -1,7 +1,9 @@
-"""docs/PROGRAMS.md: what it quotes of `check`, `diff` and `explain` is what they say."""
+"""docs/PROGRAMS.md: what it quotes of `check`, `diff` and `explain` is what they print."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
+from loyalty.cli.program import line_of
 from loyalty.program.diff import diff
 from loyalty.program.parse import parse
 from loyalty.rules.award import explain
@@ -44,7 +46,19 @@ def quoted(*lines: str) -> str:
 
 def test_the_warning() -> None:
     (found,) = parse(HEAD).diagnostics
-    assert quoted(f"line {found.line}  {found.key}    {found.message}") in PAGE
+    assert quoted(line_of(Path("club.toml"), found)) in PAGE
+
+
+def test_the_mistakes() -> None:
+    source = (
+        HEAD[: HEAD.index("per_amount")].replace("\n\n", "\n")
+        + "per_amout = 100\n"
+        + '[[rules]]\nid = "evening"\nkind = "multiplier"\nwhen = { time = { until = "25:00" } }\nfactor = 2\n'
+    )
+    said = [line_of(Path("club.toml"), found) for found in parse(source).diagnostics]
+    missing, misspelt, no_time = said
+    assert "rules.base.per_amount" in missing
+    assert quoted(misspelt, no_time) in PAGE
 
 
 def test_the_changes() -> None:
