@@ -65,7 +65,7 @@ class Calendar:
         self._days: dict[datetime, date] = {}
         self._starts: dict[date, datetime] = {}
         self._plain: dict[date, datetime | None] = {}
-        self._ends: dict[tuple[date, int, int, int, Unit], datetime] = {}
+        self._ends: dict[tuple[date, Span, Unit], datetime] = {}
 
     def local(self, instant: datetime) -> datetime:
         """The wall time at `instant` (aware, any offset), as an aware datetime of the zone.
@@ -143,16 +143,18 @@ class Calendar:
 
     def add_rounded(self, instant: datetime, period: Span, unit: Unit) -> datetime:
         """`unit_end(add(instant, period), unit)`, remembered by the day: every purchase asks for one."""
-        local = self.local(instant)
-        day = local.date()
-        key = (day, period.days, period.months, period.years, unit)
-        end = self._ends.get(key)
+        day = self.day(instant)
+        start = self._plain_start(day)
         # At midnight sharp the sum may lie on the boundary itself; at other times of a plain day it cannot.
-        if end is None or not (local.hour or local.minute or local.second or local.microsecond):
-            moved = _moved(day, period)
-            end = self.unit_end(self._move(instant, local, moved), unit)
-            if local.time() != _MIDNIGHT and self._plain_start(moved) is not None:
-                _keep(self._ends, key, end)
+        kept = start is not None and instant != start
+        key = (day, period, unit)
+        if kept and (end := self._ends.get(key)) is not None:
+            return end
+        local = self.local(instant)
+        moved = _moved(local.date(), period)
+        end = self.unit_end(self._move(instant, local, moved), unit)
+        if kept and self._plain_start(moved) is not None:
+            _keep(self._ends, key, end)
         return end
 
     def _move(self, instant: datetime, local: datetime, day: date) -> datetime:

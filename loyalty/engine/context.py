@@ -71,6 +71,8 @@ class Context:
 
     def remember(self, row: PostingRow) -> None:
         """Lets later requests of the batch find what an earlier one posted."""
+        if not self.subjects:
+            return
         for id in {row.id, row.subject}:
             if id is not None and (found := self.subjects.get((row.account, id))) is not None:
                 found.append(
@@ -113,9 +115,10 @@ class Context:
     def used(self, account: int, version: ProgramVersion, day: date) -> dict[str, Used]:
         """How far the version's limited rules were used before."""
         found = {}
+        counted = self.counted
         for rule, limit in version.needs.limits.items():
-            times, points = self.counted.get((account, rule, EVER), (0, 0))
-            times_day, _ = self.counted.get((account, rule, day), (0, 0))
+            times, points = counted.get((account, rule, EVER), (0, 0))
+            times_day, _ = counted.get((account, rule, day), (0, 0))
             left = None
             if limit.budget_points is not None:
                 left = max(0, limit.budget_points - self.budgets.get(rule, 0))
@@ -174,5 +177,5 @@ class Context:
 
 def balance_answer(book: Book) -> BalanceAnswer:
     """The balance as it stands in the book."""
-    head = book.head
-    return BalanceAnswer(head.balance, book.available, head.held, book.pending, head.debt)
+    head, pending = book.head, book.pending
+    return BalanceAnswer(head.balance, book.available_beside(pending), head.held, pending, head.debt)

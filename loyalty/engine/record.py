@@ -1,6 +1,6 @@
 """Records a purchase: redeems on it, judges it, earns, and promotes. Pure but for the context it is given."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 
@@ -27,7 +27,8 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
     if total > MAX_AMOUNT:
         raise InvalidRequest("The lines add up to more than 2^53.")
     redemption = plan_in_basket(context, book, version, purchase, total) if purchase.redemption else None
-    facts = facts_of(context, book, version, purchase, total, redemption)
+    day = version.calendar.day(purchase.occurred_at)
+    facts = facts_of(context, book, version, purchase, day, total, redemption)
     award = version.judge.judge(purchase.lines, facts)
     if award.points > MAX_AMOUNT or book.head.balance + award.points > MAX_AMOUNT:
         raise InvalidRequest("The purchase would earn more points than an account can hold (2^53).")
@@ -38,7 +39,6 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
         redeem_in_basket(context, book, version, purchase, redemption, fingerprint)
     book.begin("purchase", purchase.purchase_id, None, purchase.occurred_at, version.version)
     lots, repaid = earn(context, book, version, purchase.occurred_at, award.points, purchase.purchase_id)
-    day = version.calendar.day(purchase.occurred_at)
     for rule, (times, points) in award.charges.items():
         context.charge(book.account, version, day, rule, times, points)
     context.pin_birthday(book.account, version, award, day)
@@ -75,10 +75,11 @@ def facts_of(
     book: Book,
     version: ProgramVersion,
     purchase: Purchase,
+    day: date,
     total: int,
     redemption: InBasket | None,
 ) -> Facts:
-    """What the rules must know beside the lines."""
+    """What the rules must know beside the lines. `day`: the purchase's own, of the program's time zone."""
     needs, at = version.needs, purchase.occurred_at
     return Facts(
         occurred_at=at,
@@ -88,8 +89,8 @@ def facts_of(
         redeemed_amount=redemption.amount if redemption else 0,
         basket_amount=total if redemption else 0,
         first_purchase=needs.first_purchase and book.head.purchases == 0,
-        birthday=context.birthday(book.account, version.calendar.day(at)) if needs.birthday else frozenset(),
-        used=context.used(book.account, version, version.calendar.day(at)) if needs.counters else {},
+        birthday=context.birthday(book.account, day) if needs.birthday else frozenset(),
+        used=context.used(book.account, version, day) if needs.counters else {},
     )
 
 
@@ -140,7 +141,7 @@ def _receipt(
         purchase_id=purchase.purchase_id,
         member_id=book.head.member_id,
         points_earned=award.points,
-        points_pending=sum(lot.remaining for _, lot in lots if lot.spendable_from > book.recorded_at),
+        points_pending=sum([lot.remaining for _, lot in lots if lot.spendable_from > book.recorded_at]),
         points_redeemed=redemption.points if redemption else 0,
         debt_repaid=repaid + (redemption.debt_repaid if redemption else 0),
         lots=[LotAnswer(points, lot.spendable_from, book.end_of(lot)) for points, lot in lots],

@@ -43,9 +43,11 @@ def needs_tiers(version: ProgramVersion, head: Head, at: datetime, amount: int, 
 
 def tier_in_force(context: Context, version: ProgramVersion, book: Book, at: datetime) -> str:
     """The tier that a purchase at `at` is judged by."""
-    standing = standing_of_head(version, book.head)
-    if at >= standing.since:
-        return standing.tier
+    tier, since = book.head.tier, book.head.tier_since
+    if tier is None or since is None:
+        return version.program.tiers[0].id
+    if at >= since:
+        return tier
     return tier_at(version.program, context.history[book.account], at)
 
 

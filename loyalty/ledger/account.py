@@ -48,12 +48,17 @@ class Account:
     def pending(self) -> int:
         """Points granted but not spendable yet."""
         now = self.recorded_at
-        return sum(lot.remaining for lot in self.lots.values() if lot.spendable_from > now)
+        return sum([lot.remaining for lot in self.lots.values() if lot.spendable_from > now])
 
     @property
     def available(self) -> int:
         """Points that can be spent now."""
-        return self.head.balance + self.head.debt - self.head.held - self.pending
+        return self.available_beside(self.pending)
+
+    def available_beside(self, pending: int) -> int:
+        """As `available`, for who has asked what is pending already."""
+        head = self.head
+        return head.balance + head.debt - head.held - pending
 
     def end_of(self, lot: OpenLot) -> datetime | None:
         """When a lot dies: by its own date or, idle, a period after the account's last activity; None: never.
@@ -70,8 +75,8 @@ class Account:
 
     def next_expiry(self) -> datetime | None:
         """The earliest instant at which points of known lots die."""
-        ends = (self.end_of(lot) for lot in self.lots.values())
-        return min((end for end in ends if end is not None), default=None)
+        ends = [self.end_of(lot) for lot in self.lots.values()]
+        return min([end for end in ends if end is not None], default=None)
 
     def _spend_order(self, lot: OpenLot) -> tuple[datetime, datetime, int]:
         return self.end_of(lot) or NEVER, lot.earned_at, lot.lot
@@ -225,16 +230,14 @@ class Account:
         head = self.head
         # An activity moves the end of idle points, also of those that are not loaded here: the bound is never late.
         moved = None if head.loaded or head.active_at == self._was_active_at else head.active_at
-        exact = min(
-            (at for at in (
-                self.next_expiry(),
-                self._idle_end(moved) if moved is not None else None,
-                self._ahead(),
-                min((hold.until for hold in self.holds.values()), default=None),
-                head.tier_verdict_at,
-            ) if at is not None),
-            default=None,
-        )  # fmt: skip
+        ahead = [
+            self.next_expiry(),
+            None if moved is None else self._idle_end(moved),
+            self._ahead(),
+            head.tier_verdict_at,
+            *[hold.until for hold in self.holds.values()],
+        ]
+        exact = min([at for at in ahead if at is not None], default=None)
         due_at = head.due_at
         if due_at is None or due_at <= self.recorded_at:
             due_at = exact

@@ -19,14 +19,15 @@ GENESIS = bytes(32)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@lru_cache(maxsize=4096)
 def microseconds(at: datetime) -> int:
-    """The instant as whole microseconds since 1970-01-01T00:00Z. Remembered: the rows of a posting share a few."""
+    """The instant as whole microseconds since 1970-01-01T00:00Z."""
     since = at - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
+@lru_cache(maxsize=4096)
 def _us(at: datetime | None) -> str:
+    """The instant in microseconds, as text; nothing for none. Remembered: the rows of a posting share a few."""
     return "" if at is None else str(microseconds(at))
 
 
@@ -49,30 +50,28 @@ def posting_hash(
     p = posting
     lines = [
         f"1|{previous.hex()}|{p.account}|{p.number}|{p.kind}|{p.id or ''}|{p.subject or ''}"
-        f"|{microseconds(p.occurred_at)}|{microseconds(p.recorded_at)}|{p.program_version}"
+        f"|{_us(p.occurred_at)}|{_us(p.recorded_at)}|{p.program_version}"
         f"|{_us(p.qualifying_at)}|{p.qualifying_amount}|{(p.fingerprint or b'').hex()}"
         f"|{_digest(None if p.facts is None else p.facts.encode())}|{_digest(p.answer)}"
     ]
     for e in entries:
         lines.append(
-            f"e|{e.seq}|{e.kind}|{e.points}|{e.balance_after}|{microseconds(e.occurred_at)}"
-            f"|{microseconds(e.recorded_at)}"
+            f"e|{e.seq}|{e.kind}|{e.points}|{e.balance_after}|{_us(e.occurred_at)}|{_us(e.recorded_at)}"
         )
     for lot in lots:
         lines.append(
-            f"l|{lot.lot}|{lot.origin}|{lot.points}|{microseconds(lot.earned_at)}"
-            f"|{microseconds(lot.spendable_from)}|{_us(lot.expires_at)}|{int(lot.idle)}|{lot.purchase_id or ''}"
-            f"|{microseconds(lot.occurred_at)}|{microseconds(lot.recorded_at)}"
+            f"l|{lot.lot}|{lot.origin}|{lot.points}|{_us(lot.earned_at)}"
+            f"|{_us(lot.spendable_from)}|{_us(lot.expires_at)}|{int(lot.idle)}|{lot.purchase_id or ''}"
+            f"|{_us(lot.occurred_at)}|{_us(lot.recorded_at)}"
         )
     for u in uses:
         lines.append(
-            f"u|{u.ordinal}|{u.lot}|{u.purpose}|{u.points}|{microseconds(u.occurred_at)}"
-            f"|{microseconds(u.recorded_at)}"
+            f"u|{u.ordinal}|{u.lot}|{u.purpose}|{u.points}|{_us(u.occurred_at)}|{_us(u.recorded_at)}"
         )
     for t in tiers:
         lines.append(
-            f"t|{t.ordinal}|{microseconds(t.at)}|{t.tier}|{t.previous or ''}|{t.reason}|{microseconds(t.since)}"
-            f"|{_us(t.valid_until)}|{_us(t.verdict_at)}|{_us(t.ground_at)}|{microseconds(t.recorded_at)}"
+            f"t|{t.ordinal}|{_us(t.at)}|{t.tier}|{t.previous or ''}|{t.reason}|{_us(t.since)}"
+            f"|{_us(t.valid_until)}|{_us(t.verdict_at)}|{_us(t.ground_at)}|{_us(t.recorded_at)}"
         )
     return sha256("\n".join(lines).encode()).digest()
 

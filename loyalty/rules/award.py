@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from loyalty.rules.exact import Exact, exact_div, scaled_text
+from loyalty.rules.exact import Exact, exact_div, scaled_text, texts_over
 from loyalty.rules.facts import Line
 from loyalty.rules.stacking import Draft
 
@@ -66,18 +66,22 @@ class Explained(Struct, frozen=True, omit_defaults=True, gc=False):
 def explain(award: Award) -> list[Explained]:
     """One row for each rule and line that it gives points on; a trimmed rule says so on its first."""
     rows: list[Explained] = []
-    lines, scale = award.lines, award.scale
+    numbers = [line.line for line in award.lines]
+    texts = texts_over(award.scale)
     for draft in award.drafts:
-        name, note = draft.rule.id, draft.note
-        if not draft.total and note is None:
+        if not draft.total and draft.note is None:
             continue
-        places = [lines[at].line for at in draft.positions] if draft.positions else (None,)
-        for place, part in zip(places, draft.parts, strict=True):
-            if part:
-                rows.append(Explained(name, scaled_text(part, scale), place, note))
-                note = None
-        if note is not None:
-            rows.append(Explained(name, "0", None, note))
+        name, positions = draft.rule.id, draft.positions
+        places = [numbers[at] for at in positions] if positions else [None]
+        given = [
+            Explained(name, texts[part], place)
+            for place, part in zip(places, draft.parts, strict=True)
+            if part
+        ]
+        if draft.note is not None:
+            first, *rest = given or [Explained(name, "0")]
+            given = [Explained(name, first.points, first.line, draft.note), *rest]
+        rows += given
     return rows
 
 

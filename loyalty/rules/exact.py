@@ -3,11 +3,14 @@
 Shares of one award are integers over one common `scale`; a share that does not fit it is a Fraction over it.
 """
 
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
 from math import gcd
 
 Exact = int | Fraction
+
+_MOST_TEXTS = 4096
 
 
 def exact_div(value: Exact, divisor: Exact) -> Exact:
@@ -16,6 +19,16 @@ def exact_div(value: Exact, divisor: Exact) -> Exact:
         quotient, rest = divmod(value, divisor)
         return Fraction(value, divisor) if rest else quotient
     return simplest(Fraction(value) / divisor)
+
+
+def exact_parts(values: Iterable[Exact], factor: Exact, divisor: Exact) -> list[Exact]:
+    """`value * factor / divisor` of each."""
+    parts = [value * factor for value in values]
+    if type(divisor) is int and {type(part) for part in parts} == {int}:
+        # Over the scale that a program's numbers share, its factors mostly come out even on every line.
+        if gcd(*parts) % divisor == 0:  # type: ignore[arg-type]
+            return [part // divisor for part in parts]
+    return [exact_div(part, divisor) for part in parts]
 
 
 def simplest(value: Exact) -> Exact:
@@ -30,12 +43,36 @@ def exact_text(value: Exact) -> str:
     return _text(value.numerator, value.denominator)
 
 
-@lru_cache(maxsize=16_384)
-def scaled_text(value: Exact, scale: int) -> str:
-    """`exact_text` of `value / scale`, without a Fraction on the way when both are integers.
+class Texts(dict[Exact, str]):
+    """The texts of numbers over one scale: `texts_over(100)[1290]` is `12.9`.
 
-    Remembered: a shop has far fewer prices than lines.
+    Remembered, up to a bound: a shop has far fewer prices than lines.
     """
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self._scale = scale
+
+    def __missing__(self, value: Exact) -> str:
+        if len(self) >= _MOST_TEXTS:
+            self.clear()
+        text = self[value] = _scaled_text(value, self._scale)
+        return text
+
+
+@lru_cache(maxsize=64)
+def texts_over(scale: int) -> Texts:
+    """The texts over a scale; those of the scales asked for last are kept."""
+    return Texts(scale)
+
+
+def scaled_text(value: Exact, scale: int) -> str:
+    """`exact_text` of `value / scale`."""
+    return texts_over(scale)[value]
+
+
+def _scaled_text(value: Exact, scale: int) -> str:
+    """Without a Fraction on the way when both are integers."""
     if type(value) is not int:
         return exact_text(Fraction(value) / scale)
     whole, rest = divmod(value, scale)

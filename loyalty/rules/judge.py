@@ -12,7 +12,7 @@ from loyalty.program.model import Program
 from loyalty.rules.award import Award
 from loyalty.rules.compiled import Compiled
 from loyalty.rules.conditions import Basket, Setting
-from loyalty.rules.exact import Exact, exact_div, simplest
+from loyalty.rules.exact import Exact, exact_parts, simplest
 from loyalty.rules.facts import Facts, Line
 from loyalty.rules.selectors import LineFilter
 from loyalty.rules.stacking import Draft, Selected, Spend, exclude_within_groups, multiply, trim
@@ -242,7 +242,7 @@ def _spend(rule: Compiled, positions: Sequence[int], bases: list[int], base: int
         return Draft(rule, positions, base * rate, lambda: [bases[at] * rate for at in positions])
     points = base // (rule.per_amount * whole) * rate * whole
     return Draft(
-        rule, positions, points, lambda: [exact_div(points * bases[at], base or 1) for at in positions]
+        rule, positions, points, lambda: exact_parts([bases[at] for at in positions], points, base or 1)
     )
 
 

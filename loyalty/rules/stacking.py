@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from loyalty.rules import notes
 from loyalty.rules.compiled import Compiled
-from loyalty.rules.exact import Exact, exact_div, scaled_text
+from loyalty.rules.exact import Exact, exact_div, exact_parts, scaled_text
 from loyalty.rules.facts import Facts, used_before
 
 
@@ -38,7 +38,7 @@ class Draft(Struct):
         """Leaves `given` of the total, spread as the rule wanted it."""
         wanted, split = self.total, self.split
         if split is not None:
-            self.split = lambda: [exact_div(part * given, wanted) for part in split()]
+            self.split = lambda: exact_parts(split(), given, wanted)
         self.total = given
         self.note = note
 
@@ -62,7 +62,7 @@ class Spend:
 
         def split() -> list[Exact]:
             by_line = self.by_line
-            return [exact_div(by_line[at] * gain, per) for at in positions]
+            return exact_parts(by_line if everywhere else [by_line[at] for at in positions], gain, per)
 
         return Draft(rule, positions, exact_div(points * gain, per), split)
 

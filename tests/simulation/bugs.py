@@ -56,8 +56,8 @@ BUGS = (
     Bug(
         "pending points can be spent",
         "loyalty/ledger/account.py",
-        "lot.spendable_from > now)",
-        "lot.spendable_from > now and False)",
+        "lot.spendable_from > now]",
+        "lot.spendable_from > now and False]",
     ),
     Bug("given back is what was used first", "loyalty/ledger/book.py", "in reversed(uses):", "in uses:"),
     Bug(
@@ -158,8 +158,8 @@ BUGS = (
     Bug(
         "pending points can be spent, and SQL lets them",
         "loyalty/ledger/account.py",
-        "lot.spendable_from > now)",
-        "lot.spendable_from > now and False)",
+        "lot.spendable_from > now]",
+        "lot.spendable_from > now and False]",
         (
             Change("loyalty/ledger/account.py", "if lot.spendable_from <= self.recorded_at]", "]"),
             Change("sql/functions/post.sql", " or o.spendable_from > u.recorded_at", ""),
@@ -281,7 +281,7 @@ BUGS = (
     Bug(
         "what is due is not looked at again when an activity ahead of the clock is reached",
         "loyalty/ledger/account.py",
-        "                self._ahead(),\n",
+        "            self._ahead(),\n",
         "",
     ),
     Bug(
