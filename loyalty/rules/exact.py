@@ -24,10 +24,10 @@ def exact_div(value: Exact, divisor: Exact) -> Exact:
 def exact_parts(values: Iterable[Exact], factor: Exact, divisor: Exact) -> list[Exact]:
     """`value * factor / divisor` of each."""
     parts = [value * factor for value in values]
-    if type(divisor) is int and {type(part) for part in parts} == {int}:
-        # Over the scale that a program's numbers share, its factors mostly come out even on every line.
-        if gcd(*parts) % divisor == 0:  # type: ignore[arg-type]
-            return [part // divisor for part in parts]
+    # Over the scale that a program's numbers share, its factors mostly come out even on every line.
+    integers = type(divisor) is int and {type(part) for part in parts} == {int}
+    if integers and gcd(*parts) % divisor == 0:  # type: ignore[arg-type]
+        return [part // divisor for part in parts]
     return [exact_div(part, divisor) for part in parts]
 
 
