@@ -22,6 +22,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from loyalty import acts
 from loyalty.calendar import END_OF_TIME
+from loyalty.db.connect import FAILURES
 from loyalty.db.sql import query
 from loyalty.errors import FieldError, Overloaded
 
@@ -172,9 +173,7 @@ class KeyRing:
             return
         async with self._reading:
             if self._read_at < asked:  # else one who asked before has read for us too
-                with contextlib.suppress(
-                    asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError
-                ):
+                with contextlib.suppress(*FAILURES):
                     await self._read(connection)
 
     async def _follow(self) -> None:
@@ -184,7 +183,7 @@ class KeyRing:
                     self._connection = await self._connect()
                 async with self._reading:
                     await self._read(self._connection)
-            except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            except FAILURES as error:
                 log.warning("api_keys_not_read", error=type(error).__name__)
                 await self._disconnect()
                 await asyncio.sleep(_EAGER_SECONDS)

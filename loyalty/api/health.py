@@ -4,13 +4,13 @@ import asyncio
 import time
 from typing import Literal
 
-import asyncpg
 from msgspec import Struct
 
 from loyalty.api.contract import call
 from loyalty.api.metrics import exposition
 from loyalty.api.reading import Call, context
 from loyalty.api.reply import Reply, reply
+from loyalty.db.connect import FAILURES
 from loyalty.db.migrate import MigrationError, NewerDatabaseError, pending
 from loyalty.engine import batcher
 from loyalty.errors import Overloaded
@@ -67,13 +67,7 @@ async def ready(request: Call) -> Reply:
                 notes += newer
     except Overloaded as error:
         reasons.append(error.detail)
-    except (
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-        OSError,
-        TimeoutError,
-    ):
+    except FAILURES:
         reasons.append(f"the database does not answer within {READY_SECONDS:.0f} seconds")
     return reply(Ready("not-ready" if reasons else "ready", reasons + notes), 503 if reasons else 200)
 

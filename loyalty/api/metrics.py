@@ -7,7 +7,6 @@ import asyncio
 import os
 from functools import cache
 
-import asyncpg
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -19,6 +18,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from loyalty.db.connect import FAILURES
 from loyalty.db.sql import query
 from loyalty.engine.engine import Engine
 from loyalty.steps import Listeners
@@ -95,13 +95,7 @@ async def _look_at_ledger(engine: Engine) -> None:
     try:
         _overdue.set(await engine.pool.fetchval(query("overdue")))
         rows = await engine.pool.fetch(query("job_figures"))
-    except (
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-        OSError,
-        TimeoutError,
-    ):
+    except FAILURES:
         return  # readiness tells that the database is away; the figures stay as they were
     for row in rows:
         for status in _JOB_STATES:
@@ -115,5 +109,5 @@ def exposition() -> tuple[bytes, str]:
     registry = REGISTRY
     if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client gives no types for it
     return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -21,9 +21,17 @@ ACQUIRE_SECONDS = 5.0
 """How long one waits for a connection of the pool."""
 SILENCE_SECONDS = 5.0
 """So long after Postgres should have ended a statement by itself, the connection counts as dead."""
+FAILURES = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""What a statement fails with when the database is away or refuses it; a lost connection has several names."""
 
 
-class Pool(asyncpg.Pool):  # type: ignore[misc]
+class Pool(asyncpg.Pool):  # type: ignore[misc]  # asyncpg has no types
     """asyncpg's, without endless waiting for a connection: TimeoutError after `ACQUIRE_SECONDS`."""
 
     def acquire(self, *, timeout: float | None = None) -> Any:

@@ -13,7 +13,7 @@ import asyncpg
 import structlog
 
 from loyalty import acts
-from loyalty.db.connect import transaction
+from loyalty.db.connect import FAILURES, transaction
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.engine.answers import Answer
@@ -22,7 +22,7 @@ from loyalty.engine.decide import decide
 from loyalty.engine.due import post_due
 from loyalty.engine.item import Item, belongs_to_another, keys_of, paying_with, replay
 from loyalty.engine.loading import load_context, verdict_due
-from loyalty.engine.mishaps import LOST, Moved, Then, meaning
+from loyalty.engine.mishaps import Moved, Then, meaning
 from loyalty.engine.resolve import resolve
 from loyalty.errors import Internal, LoyaltyError, Overloaded
 from loyalty.ledger import store
@@ -121,7 +121,7 @@ async def _held(engine: Access, items: Sequence[Item]) -> list[Item]:
             for shard, wanted in accounts.items():
                 rows = await connection.fetch(query("free_accounts"), shard, list(wanted))
                 free |= {(shard, row["account"]) for row in rows}
-    except (*LOST, asyncpg.PostgresError):
+    except FAILURES:
         return list(items)
     return [item for item in items if item.where is not None and item.where not in free]
 

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from loyalty import acts
+from loyalty.db.connect import FAILURES
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.errors import Overloaded
@@ -105,9 +106,7 @@ class JobRunner:
             await note.write("done")
             log.info("job_done", job_id=job_id, kind=kind)
         except asyncio.CancelledError:
-            with contextlib.suppress(
-                asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, GivenUp
-            ):
+            with contextlib.suppress(*FAILURES, GivenUp):
                 async with asyncio.timeout(STOP_SECONDS):
                     await note.write("failed", "the server stopped; start it again, it goes on from there")
             raise
@@ -115,7 +114,7 @@ class JobRunner:
             log.warning("job_given_up", job_id=job_id, kind=kind)
         except Exception as error:
             log.error("job_failed", job_id=job_id, kind=kind, exc_info=error)
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, GivenUp):
+            with contextlib.suppress(*FAILURES, GivenUp):
                 await note.write("failed", "it failed; the log of the server tells why")
         finally:
             signs.cancel()
@@ -171,7 +170,5 @@ class Note:
     async def keep_alive(self) -> None:
         while True:
             await asyncio.sleep(SIGN_OF_LIFE_SECONDS)
-            with contextlib.suppress(
-                asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, GivenUp
-            ):
+            with contextlib.suppress(*FAILURES, GivenUp):
                 await self.write("running")

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
-import asyncpg
 import structlog
 
+from loyalty.db.connect import FAILURES
 from loyalty.db.sql import query
 from loyalty.engine.engine import Engine
 from loyalty.jobs.runner import JobRunner, bury_dead
@@ -83,12 +83,6 @@ class Scheduler:
             pause = self._look_seconds
             try:
                 pause = await self.look()
-            except (
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-                asyncpg.InternalClientError,
-                OSError,
-                TimeoutError,
-            ) as error:
+            except FAILURES as error:
                 log.warning("schedule_not_read", error=type(error).__name__)
             await asyncio.sleep(pause)
