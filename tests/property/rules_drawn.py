@@ -61,7 +61,7 @@ whens = st.builds(
     first_purchase=st.none() | st.booleans(),
     min_amount=st.none() | st.integers(1, 40_000),
     min_lines=st.none() | st.integers(1, 4),
-)
+).filter(lambda when: when.time_from is None or when.time_from != when.time_until)
 caps = st.none() | st.integers(1, 400)
 limits = st.builds(
     Limit,
