@@ -208,7 +208,7 @@ class Ledger:
 
     async def entries(self, member: str = "ada") -> list[tuple[str, int]]:
         """Kind and points of the entries, oldest first."""
-        found: Any = await self.engine.entries(member, limit=500)
+        found = await self.engine.entries(member, limit=500)
         return [(entry.kind, entry.points) for entry in reversed(found.entries)]
 
     async def redemption(self, redemption_id: str) -> Any:

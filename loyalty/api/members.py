@@ -1,6 +1,6 @@
 """Members: enrol, read, search, change."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
@@ -188,8 +188,7 @@ async def erase_member(request: Call) -> Reply:
 async def _answer(request: Call, listed: Listed) -> MemberAnswer:
     engine = context(request).engine
     if listed.verdict_due and listed.merged_into is None:
-        standing: Any = await engine.tier(listed.member_id)
-        return listed.answer(standing.tier)
+        return listed.answer((await engine.tier(listed.member_id)).tier)
     if listed.tier is not None:
         return listed.answer(listed.tier)
     now = await engine.now()

@@ -32,7 +32,6 @@ def liability(as_of: datetime | None, known_at: datetime | None, as_json: bool) 
     """Points outstanding by tier and by month of expiry, what they are worth, and the sums that prove them."""
 
     async def work(url: str) -> int:
-        from loyalty.engine.answers import Liability
         from loyalty.engine.engine import Engine
 
         engine = await Engine.open(url, pool_size=2)
@@ -40,7 +39,6 @@ def liability(as_of: datetime | None, known_at: datetime | None, as_json: bool) 
             found = await engine.liability(as_of, known_at)
         finally:
             await engine.close()
-        assert isinstance(found, Liability)
         if as_json:
             import msgspec
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Literal
 
 import asyncpg
-from msgspec import Struct
 
 from loyalty.acts import acting
 from loyalty.db.connect import open_pool
@@ -25,14 +24,25 @@ from loyalty.engine import (
     timeouts,
 )
 from loyalty.engine.access import Access
-from loyalty.engine.answers import Answer, encode
+from loyalty.engine.answers import (
+    Answer,
+    EntryPage,
+    EventExplanation,
+    Explanation,
+    Liability,
+    PurchasePage,
+    PurchaseRecord,
+    RedemptionRecord,
+    encode,
+)
 from loyalty.engine.balances import Balances
 from loyalty.engine.batch import run_batch
 from loyalty.engine.batcher import Batcher
+from loyalty.engine.export import Export
 from loyalty.engine.item import Item
 from loyalty.engine.past_due import Counts, Progress
 from loyalty.engine.programs import Programs, ProgramVersion, ensure_program, load_programs, put_program
-from loyalty.engine.tier_answers import TierWarnings
+from loyalty.engine.tier_answers import TierStanding, TierWarnings
 from loyalty.errors import Internal, LoyaltyError
 from loyalty.ledger import store
 from loyalty.members.identity import parse_reference
@@ -156,19 +166,19 @@ class Engine(Access):
             return await self._balances.read(member)
         return encode(await reads.balance(self, member, as_of, known_at))
 
-    async def tier(self, member: str) -> Struct:
+    async def tier(self, member: str) -> TierStanding:
         """A member's tier, how far the next one is, and the history."""
         return await reads.tier(self, member)
 
-    async def entries(self, member: str, cursor: str | None = None, limit: int = 50) -> Struct:
+    async def entries(self, member: str, cursor: str | None = None, limit: int = 50) -> EntryPage:
         """A member's entries, newest first."""
         return await reads.entries(self, member, cursor, limit)
 
-    async def purchases(self, member: str, cursor: str | None = None, limit: int = 50) -> Struct:
+    async def purchases(self, member: str, cursor: str | None = None, limit: int = 50) -> PurchasePage:
         """A member's purchases, newest first."""
         return await reads.purchases(self, member, cursor, limit)
 
-    async def purchase(self, purchase_id: str) -> Struct:
+    async def purchase(self, purchase_id: str) -> PurchaseRecord:
         """What was recorded of a purchase, its returns, and the explanation of every point."""
         return await reads.purchase(self, purchase_id)
 
@@ -178,7 +188,7 @@ class Engine(Access):
         verify: bool = False,
         words: Audience | None = None,
         language: str = "en",
-    ) -> Struct:
+    ) -> Explanation:
         """Why a purchase earned what it did; with `verify`, the decision is made again and compared.
 
         With `words` also in sentences for the member or for staff.
@@ -187,15 +197,15 @@ class Engine(Access):
 
     async def event_explanation(
         self, event_id: str, verify: bool = False, words: Audience | None = None, language: str = "en"
-    ) -> Struct:
+    ) -> EventExplanation:
         """As `explanation`, of an event."""
         return await explain.event_explanation(self, event_id, verify, words, language)
 
-    async def redemption(self, redemption_id: str) -> Struct:
+    async def redemption(self, redemption_id: str) -> RedemptionRecord:
         """A redemption as it stands: held, captured, released or timed out, and what was reversed."""
         return await reads.redemption(self, redemption_id)
 
-    async def liability(self, as_of: datetime | None = None, known_at: datetime | None = None) -> Struct:
+    async def liability(self, as_of: datetime | None = None, known_at: datetime | None = None) -> Liability:
         """Outstanding points by tier and month of expiry, and the sums that prove them."""
         return await liability.liability(self, as_of, known_at)
 
@@ -220,7 +230,7 @@ class Engine(Access):
         # The id that was merged away goes on to be that member's: paths take it too.
         return name.value if name.scheme == "id" else row["member_id"], self.vault.key(row["secret_id"])
 
-    async def export(self, member: str) -> Struct:
+    async def export(self, member: str) -> Export:
         """Everything that is recorded of a member, as one value."""
         return await export.export(self, member)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import date, timedelta
-from typing import Any
 
 from loyalty.errors import FutureTime, IdConflict, UnknownMember
 from loyalty.types import OpeningTier
@@ -33,7 +32,7 @@ async def test_an_event_earns_and_is_told_like_a_purchase(database_url: str) -> 
         assert [(row.rule, row.points) for row in receipt.explain] == [("survey", "20")]
         assert (receipt.rounding, receipt.balance.available, receipt.program_version) == ("0", 20, 2)
         assert [lot.points for lot in receipt.lots] == [20]
-        page: Any = await ledger.engine.entries("ada")
+        page = await ledger.engine.entries("ada")
         (entry,) = page.entries
         assert (entry.kind, entry.points, entry.event_id) == ("earn", 20, "e1")
 
@@ -179,7 +178,7 @@ async def test_an_erased_member_has_no_events_and_the_recorded_stay(database_url
         await ledger.do(event(id="e1"))
         await ledger.engine.erase("ada")
         await ledger.refused(event(), UnknownMember)
-        explained: Any = await ledger.engine.event_explanation("e1", verify=True)
+        explained = await ledger.engine.event_explanation("e1", verify=True)
         assert explained.verified
 
 
@@ -204,10 +203,11 @@ async def test_every_decision_can_be_made_again(database_url: str) -> None:
         await ledger.do(adjust(5))
         for number in range(4):
             receipt = await ledger.do(event(id=f"e{number}"))
-            explained: Any = await ledger.engine.event_explanation(f"e{number}", True, "member", "en")
+            explained = await ledger.engine.event_explanation(f"e{number}", True, "member", "en")
             assert (explained.verified, explained.points_earned) == (True, receipt.points_earned)
             assert explained.judged.birthday == {"week", "month"} - ({"week"} if START.day < 25 else set())
+            assert explained.words is not None
             assert explained.words[0] == f"You earned {receipt.points_earned} points."
         await ledger.do(purchase(id="e1"))
-        again: Any = await ledger.engine.event_explanation("e1", True)
+        again = await ledger.engine.event_explanation("e1", True)
         assert again.verified

@@ -1,7 +1,6 @@
 """Defects that the simulation found, each in the smallest form that showed it."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -155,7 +154,7 @@ async def test_the_past_keeps_a_lot_beside_what_a_hold_that_ended_gave_back(data
         an_hour_ago = await ledger.engine.now() - timedelta(hours=1)
         then = await ledger.balance("ada", as_of=an_hour_ago)
         assert (then.balance, then.available, then.held, then.debt) == (100, 100, 0, 0)
-        owed: Any = await ledger.engine.liability(as_of=an_hour_ago)
+        owed = await ledger.engine.liability(as_of=an_hour_ago)
         assert (owed.outstanding, owed.proven) == (100, True)
 
 
@@ -215,7 +214,7 @@ async def test_points_of_nobody_are_forfeited_when_a_redemption_is_reversed(data
         await ledger.do(redeem(40, id="x"))
         await ledger.engine.erase("ada")
         assert (await ledger.do(Reversal("x", 40, "v"))).balance.balance == 0
-        owed: Any = await ledger.engine.liability()
+        owed = await ledger.engine.liability()
         assert (owed.outstanding, owed.redeemed, owed.adjusted) == (0, 0, -100)
 
 

@@ -136,9 +136,9 @@ async def assert_liability_of_sums_is_that_of_books(
         known_at = rng.choice(instants)
         as_of = known_at - rng.choice((0, 0, 30, 200)) * HOUR
         monkeypatch.setattr(liability, "_add_plain", counted)
-        by_sums: Any = await ledger.engine.liability(as_of, known_at)
+        by_sums = await ledger.engine.liability(as_of, known_at)
         monkeypatch.setattr(liability, "_add_plain", none)
-        by_books: Any = await ledger.engine.liability(as_of, known_at)
+        by_books = await ledger.engine.liability(as_of, known_at)
         assert msgspec.to_builtins(by_sums) == msgspec.to_builtins(by_books), (as_of, known_at)
         assert by_sums.proven
     assert any(added), "no account was added by its sums"
@@ -166,15 +166,15 @@ async def test_the_liability_of_an_instant_is_what_the_balances_were(ledger: Led
     await ledger.do(purchase(20000, member="bob"))
     await ledger.do(hold(100))
     at = await ledger.engine.now()
-    then: Any = await ledger.engine.liability()
+    then = await ledger.engine.liability()
     await ledger.do(redeem(200, "bob"))
     await ledger.engine.merge("bob", "ada")
-    again: Any = await ledger.engine.liability(known_at=at)
+    again = await ledger.engine.liability(known_at=at)
     assert (then.outstanding, then.held, then.issued, then.redeemed) == (700, 100, 700, 0)
     assert (again.outstanding, again.held, again.issued, again.redeemed) == (700, 100, 700, 0)
     assert again.proven
-    now: Any = await ledger.engine.liability()
-    same: Any = await ledger.engine.liability(as_of=now.as_of)
+    now = await ledger.engine.liability()
+    same = await ledger.engine.liability(as_of=now.as_of)
     for field in ("outstanding", "held", "debt", "balance", "issued", "redeemed", "by_tier", "by_expiry"):
         assert getattr(same, field) == getattr(now, field), field
 

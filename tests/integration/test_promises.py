@@ -1,7 +1,6 @@
 """Promises 1 to 6 of the ledger, each with a test named for it: what the rows are and how points move."""
 
 from datetime import timedelta
-from typing import Any
 
 import asyncpg
 import pytest
@@ -83,7 +82,7 @@ async def test_promise_3_entries_are_numbered_and_follow_one_another(database_ur
         for member in ("ada", "bob", "ada", "ada"):
             await ledger.do(purchase(1000, member=member))
         await ledger.do(redeem(5))
-        found: Any = await ledger.engine.entries("ada")
+        found = await ledger.engine.entries("ada")
         assert [(entry.seq, entry.balance_after) for entry in found.entries] == [
             (4, 25),
             (3, 30),

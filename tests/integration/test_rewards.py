@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import date, timedelta
-from typing import Any
 
 import pytest
 
@@ -54,7 +53,7 @@ async def test_a_claim_takes_points_and_a_unit_and_gives_a_code(shop: Shop) -> N
     assert await shop.ledger.entries() == [("adjust", 1000), ("redeem", -300)]
     assert await shop.left("lamp") == 1
     assert await shop.statuses() == [("c1", "open")]
-    entries: Any = await shop.engine.entries("ada")
+    entries = await shop.engine.entries("ada")
     assert entries.entries[0].claim_id == "c1"
 
 

@@ -62,7 +62,7 @@ async def test_since_is_when_the_metric_reached_the_threshold_whenever_it_is_lea
         # A late purchase moves it, and re-decides nothing about others.
         await ledger.do(purchase(200000, START - timedelta(days=8)))
         assert (await ledger.standing()).since == START - timedelta(days=6)
-        assert (await ledger.engine.purchase("a3")).points_earned == 2000  # type: ignore[attr-defined]
+        assert (await ledger.engine.purchase("a3")).points_earned == 2000
 
 
 async def test_several_purchases_of_one_upload_promote_in_turn(database_url: str) -> None:
