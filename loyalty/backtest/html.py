@@ -10,11 +10,6 @@ from loyalty.backtest.report import REST, GainRow, Report, RuleRow
 from loyalty.currency import minor_digits, shown
 
 _MOST_RULES = 12
-_CAPPED = {
-    "purchase": "redeemed on a purchase",
-    "redemption": "redeemed",
-    "adjustment": "taken by hand",
-}
 
 
 @cache

@@ -26,7 +26,6 @@ from loyalty.ledger.state import Head, Hold, OpenLot
 from loyalty.tiers.history import standing_of
 from loyalty.tiers.model import Change, Qualifying
 
-DUE_KINDS = ("expiry", "timeout", "verdict")
 ENDINGS = ("capture", "release", "timeout")
 
 

@@ -29,7 +29,7 @@ from loyalty.ledger.book import Book
 from loyalty.ledger.state import Hold
 from loyalty.ledger.store import SubjectPosting
 from loyalty.program.model import RedemptionPolicy
-from loyalty.rules.redeem import amount_for_points, check_redemption, points_for_amount
+from loyalty.rules.redeem import check_redemption, points_for_amount
 from loyalty.types import Capture, Purchase, Redemption, Release, Reversal
 
 ENDINGS = ("capture", "release", "timeout")
@@ -327,8 +327,3 @@ def paid_purchase(history: list[SubjectPosting]) -> str | None:
         if posting.kind == "capture":
             return end_facts(posting.facts).purchase_id
     return None
-
-
-def worth(policy: RedemptionPolicy | None, points: int) -> int:
-    """What points are worth now, in minor units."""
-    return amount_for_points(policy, points)

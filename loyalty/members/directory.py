@@ -18,8 +18,6 @@ from loyalty.types import AccountNumber, MemberChange, Shard
 if TYPE_CHECKING:
     import asyncpg
 
-MAX_PAGE = 200
-
 
 class Listed(NamedTuple):
     """A member's row. `tier` None: the lowest; `verdict_due`: the tier may be about to change."""

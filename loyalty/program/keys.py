@@ -7,6 +7,7 @@ other does not. Source: DESIGN.md section 9.
 import re
 from typing import get_args
 
+from loyalty.calendar import Unit
 from loyalty.program.key_types import (
     Choice,
     Key,
@@ -26,7 +27,6 @@ from loyalty.program.model import (
     OnReturn,
     Rounding,
     Shortfall,
-    Unit,
     UnlinkedReturns,
 )
 from loyalty.program.rule_keys import DISCOUNT, ID_SHAPE, IDENTIFIER, MOST_POINTS, RULE, SELECTOR, names

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-Unit = Literal["day", "month", "quarter", "year"]
+from loyalty.calendar import Unit
+
 Kind = Literal["spend", "units", "flat", "multiplier", "event"]
 BirthdayMatch = Literal["day", "week", "month"]
 Rounding = Literal["floor", "half_up", "half_even"]

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-import msgspec
 from msgspec import Struct
 
 from loyalty.types import Quantity
@@ -77,20 +76,8 @@ class Facts(Struct, frozen=True, omit_defaults=True):
 
 
 _UNUSED = Used()
-_ENCODER = msgspec.json.Encoder(order="deterministic")
-_DECODER = msgspec.json.Decoder(Facts)
 
 
 def used_before(facts: Facts, rule_id: str) -> Used:
     """How far the rule was used; never, when the facts do not say."""
     return facts.used.get(rule_id, _UNUSED)
-
-
-def encode_facts(facts: Facts) -> bytes:
-    """Facts as JSON, the same bytes for the same facts."""
-    return _ENCODER.encode(facts)
-
-
-def decode_facts(data: bytes | str) -> Facts:
-    """Facts as they were recorded."""
-    return _DECODER.decode(data)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from random import Random
 from zoneinfo import ZoneInfo
 
 from hypothesis import given
@@ -46,7 +47,6 @@ programs = st.builds(
 moments = st.integers(0, 900 * 48).map(lambda half_hours: START + timedelta(minutes=30 * half_hours))
 rows = st.builds(Qualifying, at=moments, amount=st.integers(0, 20))
 nets = st.builds(Qualifying, at=moments, amount=st.integers(-10, 20))
-ENDLESS = TierPolicy(validity_months=10**6)
 
 
 def endless(program: Program) -> Program:
@@ -86,12 +86,12 @@ def test_a_sweep_finds_what_each_window_holds(
 
 @given(programs, st.lists(rows, max_size=14), st.randoms(use_true_random=False))
 def test_the_order_of_arrival_changes_nothing(
-    program: Program, found: list[Qualifying], random: st.DataObject
+    program: Program, found: list[Qualifying], random: Random
 ) -> None:
     program = endless(program)
     in_order = replay(program, sorted(found, key=lambda row: row.at))
     shuffled = list(found)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    random.shuffle(shuffled)
     late = replay(program, shuffled)
     assert standing_of(program, late) == standing_of(program, in_order)
     window = program.tier_policy.window

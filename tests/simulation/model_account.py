@@ -362,12 +362,3 @@ class Account:
             },
             "needed": needed,
         }
-
-    def tier_steps(self, program: Program) -> list[tuple[str, datetime]]:
-        """Each tier held and from when, oldest first; renewals are not shown."""
-        steps: list[tuple[str, datetime]] = []
-        for at in sorted({self.enrolled_at, *(change.at for change in self.changes)}):
-            tier = tiers.tier_at(program, self.changes, at)
-            if not steps or steps[-1][0] != tier:
-                steps.append((tier, at))
-        return steps

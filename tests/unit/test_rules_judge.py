@@ -12,7 +12,7 @@ import pytest
 from loyalty.program.model import Limit, PointsPolicy, Program, Rule, Selector, When
 from loyalty.rules.award import Award, explain, rounding_text
 from loyalty.rules.compile import compile_program, needs
-from loyalty.rules.facts import Facts, JudgedLine, Used, decode_facts, encode_facts
+from loyalty.rules.facts import Facts, JudgedLine, Used
 from loyalty.types import PurchaseLine
 
 BASE = Rule(id="base", kind="spend", points=Fraction(1), per_amount=100)
@@ -272,11 +272,6 @@ def test_rates_without_a_common_denominator_stay_exact() -> None:
     rules = [Rule(id=f"r{p}", kind="spend", points=Fraction(1), per_amount=p) for p in primes]
     award = judge(program(*rules, multiplier("double", "2")), line(123))
     assert award.total == sum(Fraction(246, p) for p in primes)
-
-
-def test_facts_survive_being_recorded() -> None:
-    known = facts(birthday=frozenset({"week", "month"}), used={"w": Used(times=1, budget_left=5)}, store="1")
-    assert decode_facts(encode_facts(known)) == known
 
 
 def test_needs_names_what_has_to_be_looked_up() -> None:
