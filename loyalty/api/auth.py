@@ -54,7 +54,8 @@ def allow(roles: tuple[str, ...], handler: Handler) -> Handler:
             raise Forbidden("A member's token reads that member's own data, called by the member_id alone.")
         scope["auth"] = found
         if found.role in _ACT:
-            acting.set(Actor(found.key_id, found.name, str(scope["request_id"])))  # type: ignore[typeddict-item]
+            request_id: str = scope["request_id"]  # type: ignore[typeddict-item]  # the Observer's
+            acting.set(Actor(found.key_id, found.name, request_id))
         under_way = held.under_way
         if under_way[found.key_id] >= UNDER_WAY_A_KEY:
             raise Overloaded(

@@ -38,7 +38,7 @@ class Observer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request_id = _request_id(scope)
-        scope["request_id"] = request_id.decode()  # type: ignore[typeddict-unknown-key]
+        scope["request_id"] = request_id.decode()  # type: ignore[typeddict-unknown-key]  # a key of our own
         status = 0
 
         async def answered(message: Message) -> None:
@@ -59,7 +59,8 @@ class Observer:
         finally:
             seconds = time.perf_counter() - started
             route = scope.get("path_template") or UNROUTED
-            method = asked if (asked := scope["method"]) in _METHODS else "OTHER"  # type: ignore[typeddict-item]
+            asked = scope["method"]  # type: ignore[typeddict-item]  # no scope is a web socket's: uvicorn has ws="none"
+            method = asked if asked in _METHODS else "OTHER"
             observe(method, route, status, seconds)
             self._log.info(
                 "request_answered",

@@ -104,7 +104,7 @@ class _Workers(Multiprocess):
         before = {one.pid for one in self.processes}
         super().keep_subprocess_alive()
         for pid in before - {one.pid for one in self.processes}:
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]  # prometheus_client gives no types for it
 
     def init_processes(self) -> None:
         super().init_processes()
@@ -221,6 +221,5 @@ def _say(where: str) -> None:
 
 
 def _shown(host: str) -> str:
-    if host in ("0.0.0.0", "::"):  # noqa: S104 -- shown as an address that one can open
-        return "127.0.0.1" if host == "0.0.0.0" else "[::1]"  # noqa: S104
-    return f"[{host}]" if ":" in host else host
+    anywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 -- nothing is bound: shown is what one can open
+    return anywhere.get(host) or (f"[{host}]" if ":" in host else host)

@@ -39,7 +39,7 @@ class ReplayBook(Book):
         super().__init__(empty_head(account), (), (), BEGINNING, idle_deadline, journal)
         self.due: datetime | None = None
 
-    def _link(self, p: Posting, row: PostingRow) -> PostingRow:  # noqa: ARG002
+    def _link(self, p: Posting, row: PostingRow) -> PostingRow:  # noqa: ARG002 -- as Account calls it
         return row
 
     def _watch(self, at: datetime | None) -> None:
@@ -82,15 +82,14 @@ class ReplayContext(Context):
     """What the decisions of one family see.
 
     keep: whether a later posting is about the one under way, so that its facts are needed. matched: what was recorded
-    of the birthday, where it was. closed: rules whose budget counts as spent. demand: told (rule, points) of what is
-    used of budgets.
+    of the birthday, where it was. demand: told (rule, points) of what is used of budgets.
     """
 
     keep: bool = False
     matched: frozenset[str] | None = None
     demand: Callable[[str, int], None] | None = None
 
-    def told(self, answer: Callable[[], Struct]) -> bytes:  # noqa: ARG002
+    def told(self, answer: Callable[[], Struct]) -> bytes:  # noqa: ARG002 -- nobody is told
         return b""
 
     def noted(self, facts: Struct) -> str:

@@ -111,7 +111,7 @@ class Replay:
         if isinstance(event, Merging):
             self._merge(event)
             return
-        book: ReplayBook = context.books[event.account]  # type: ignore[assignment]
+        book: ReplayBook = context.books[event.account]  # type: ignore[assignment]  # `_open` puts no others there
         book.at(event.recorded_at)
         context.now = event.recorded_at
         context.programs = self.side.programs_for(event)

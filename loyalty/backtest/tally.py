@@ -133,7 +133,7 @@ class Tally:
         for judge in self._judges:
             judge.award = None
 
-    def took(self, book: ReplayBook, journal: Journal, request: Request | None) -> None:  # noqa: ARG002
+    def took(self, book: ReplayBook, journal: Journal, request: Request | None) -> None:  # noqa: ARG002 -- a Sink
         judged = self._tier
         for judge in self._judges:
             if judge.award is not None:

@@ -18,7 +18,7 @@ Show = Callable[["Engine", dict[str, int]], None]
 """Prints the counts of a job that is done."""
 
 
-def show_counts(engine: "Engine", counts: dict[str, int]) -> None:  # noqa: ARG001
+def show_counts(engine: "Engine", counts: dict[str, int]) -> None:  # noqa: ARG001 (a Show)
     """One count a line."""
     import click
 
@@ -44,7 +44,7 @@ def show_job(
             begun = time.monotonic()
             with Reporter(kind) as report:
 
-                async def progress(share: float, counts: dict[str, Any]) -> None:  # noqa: ARG001
+                async def progress(share: float, counts: dict[str, Any]) -> None:  # noqa: ARG001 (a Progress)
                     report("done, in thousandths", round(share * _STEPS), _STEPS)
 
                 counts = await post_due(engine, kind, until, dry_run, progress)

@@ -9,7 +9,7 @@ from loyalty.settings import VARIABLES
 
 
 class _ListsSettings(click.Command):
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)
         with formatter.section("Settings, from the environment"):
             formatter.write_dl(
                 [

@@ -145,7 +145,7 @@ async def _apply(connection: asyncpg.Connection, files: list[SqlFile]) -> None:
             except asyncpg.PostgresError as error:
                 raise MigrationError(f"{file.name}{_place(file.text, error)}: {error}") from error
             await connection.execute(
-                f"insert into {SCHEMA}.migration as m (name, digest) values ($1, $2) on conflict (name) "  # noqa: S608
+                f"insert into {SCHEMA}.migration as m (name, digest) values ($1, $2) on conflict (name) "  # noqa: S608 (a constant)
                 "do update set digest = excluded.digest, applied_at = clock_timestamp()",
                 file.name,
                 file.digest,

@@ -6,12 +6,16 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from loyalty.importing.netting import BasketLine, net
 from loyalty.types import PurchaseLine
+
+if TYPE_CHECKING:
+    import duckdb
 
 ZONE = ZoneInfo("America/New_York")
 HOUSEHOLDS = 2_469
@@ -80,8 +84,8 @@ where t.household_id in (
 _Fetched = tuple[int, int, datetime, int, int, str, int, int, int, int]
 
 
-def _fetched(cursor: "object") -> Iterator[_Fetched]:
-    while rows := cursor.fetchmany(10_000):  # type: ignore[attr-defined]
+def _fetched(cursor: "duckdb.DuckDBPyConnection") -> Iterator[_Fetched]:
+    while rows := cursor.fetchmany(10_000):
         yield from rows
 
 

@@ -328,12 +328,15 @@ class EventExplanation(Struct, frozen=True, omit_defaults=True):
     words: list[str] | None = None
 
 
+RedemptionStatus = Literal["held", "captured", "released", "timed_out", "reversed"]
+
+
 class RedemptionRecord(Struct, frozen=True, omit_defaults=True):
     """A redemption as it stands now. `points` and `amount` are what was captured, or what is or was held."""
 
     redemption_id: str
     member_id: str
-    status: Literal["held", "captured", "released", "timed_out", "reversed"]
+    status: RedemptionStatus
     points: int
     amount: int
     occurred_at: datetime

@@ -21,6 +21,7 @@ from loyalty.engine.answers import (
     Receipt,
     RecordedLine,
     RedemptionRecord,
+    RedemptionStatus,
     ReturnReceipt,
 )
 from loyalty.engine.context import Context
@@ -308,7 +309,8 @@ async def redemption(engine: Access, redemption_id: str) -> RedemptionRecord:
         about = await connection.fetch(query("about"), row["shard"], row["account"], redemption_id)
         now = await store.ledger_now(connection)
     taken = redemption_facts(row["facts"])
-    points, amount, status, purchase_id = taken.points, taken.amount, "captured", None
+    points, amount, purchase_id = taken.points, taken.amount, None
+    status: RedemptionStatus = "captured"
     end = next((found for found in about if found["kind"] in ("capture", "release", "timeout")), None)
     if end is not None and end["kind"] == "capture":
         ended = end_facts(end["facts"])
@@ -325,7 +327,7 @@ async def redemption(engine: Access, redemption_id: str) -> RedemptionRecord:
     return RedemptionRecord(
         redemption_id=redemption_id,
         member_id=row["member_id"],
-        status=status,  # type: ignore[arg-type]  # one of the literals by construction
+        status=status,
         points=points,
         amount=amount,
         occurred_at=row["occurred_at"],

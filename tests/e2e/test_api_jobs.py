@@ -36,7 +36,7 @@ async def test_the_schedule_follows_the_sandboxs_clock(database_url: str) -> Non
         later = datetime.now(UTC) + timedelta(days=2)
         assert (await shop.put("/v1/sandbox/clock", json={"now": later.isoformat()})).status_code == 200
         async with asyncio.timeout(20):
-            while not any(job["counts"].get("holds_timed_out") for job in await _listed(shop)):  # noqa: ASYNC110
+            while not any(job["counts"].get("holds_timed_out") for job in await _listed(shop)):  # noqa: ASYNC110 (over HTTP)
                 await asyncio.sleep(0.1)
         ran = await _listed(shop, kind="expiry")
         assert {datetime.fromisoformat(job["slot"]).astimezone(UTC).hour for job in ran} == {19}, (

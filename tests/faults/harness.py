@@ -82,12 +82,12 @@ class Ground:
         return new[0]
 
     async def load(
-        self, faults: Faults, *, ports: Sequence[int] = (), requests: int = REQUESTS, **manner: object
+        self, faults: Faults, *, ports: Sequence[int] = (), requests: int = REQUESTS, **manner: Any
     ) -> Load:
         """Let the tills send while `faults` happen; afterwards every request is acknowledged or refused."""
         shop = Shop("s", seed=int(os.environ.get("LOYALTY_FAULT_SEED") or 1), clock=self.now)
         shop.clock_moves = bool(manner.pop("clock_moves", False))
-        load = Load(shop, ports or [server.port for server in self.servers], **manner)  # type: ignore[arg-type]
+        load = Load(shop, ports or [server.port for server in self.servers], **manner)
         load.told = _Progress(self.scenario, requests)
         await load.run(requests, faults)
         return load

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -39,11 +40,11 @@ async def ledger(database_url: str) -> AsyncIterator[Ledger]:
         yield opened
 
 
-async def tried(ledger: Ledger, source: str, **options: object) -> Report:
+async def tried(ledger: Ledger, source: str, **options: Any) -> Report:
     """Everything that was posted, under a candidate; what was in force must come to the ledger."""
-    found = await backtest(ledger.url, source, vault=VAULT, processes=1, **options)  # type: ignore[arg-type]
+    found = await backtest(ledger.url, source, vault=VAULT, processes=1, **options)
     assert found.reproduced.different == 0, found.reproduced.examples
-    assert_same(found, await backtest(ledger.url, source, vault=VAULT, processes=1, verify=True, **options))  # type: ignore[arg-type]
+    assert_same(found, await backtest(ledger.url, source, vault=VAULT, processes=1, verify=True, **options))
     return found
 
 

@@ -9,6 +9,7 @@ import asyncpg
 import msgspec
 import pytest
 
+from loyalty.engine import batch, loading
 from loyalty.errors import LoyaltyError
 from loyalty.ledger.book import Book
 from loyalty.types import PurchaseRedemption, Request, Reversal
@@ -188,9 +189,7 @@ async def test_a_connection_cut_in_mid_upload_is_settled(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A retry in mid-batch refunded twice (blnk#315); a retry after a time-out applied twice (midaz#2485)."""
-    from loyalty.engine import batch
-
-    lock = batch.load_context  # type: ignore[attr-defined]
+    lock = loading.load_context
     cuts = 3
 
     async def cut(engine: Any, connection: asyncpg.Connection, *args: Any) -> Any:

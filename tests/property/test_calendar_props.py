@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loyalty.calendar import Calendar, calendar_of
+from loyalty.calendar import Calendar, Unit, calendar_of
 from loyalty.program.model import Period
 
 ZONES = [
@@ -22,7 +22,7 @@ ZONES = [
     "Asia/Kathmandu",
 ]
 calendars = st.sampled_from(ZONES).map(lambda name: calendar_of(ZoneInfo(name)))
-instants = st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+instants = st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 (as Hypothesis wants)
 # The hours in which something happens: around the changes of the zones above.
 changes = st.sampled_from(
     [
@@ -94,7 +94,7 @@ def test_later_starts_never_end_earlier_by_a_day(
 
 @given(calendars, moments, units)
 def test_rounding_up_reaches_the_first_boundary_that_is_not_before(
-    calendar: Calendar, at: datetime, unit: str
+    calendar: Calendar, at: datetime, unit: Unit
 ) -> None:
     def boundary(day: date) -> bool:
         if unit == "month":
@@ -106,19 +106,19 @@ def test_rounding_up_reaches_the_first_boundary_that_is_not_before(
     day = calendar.day(at)
     while not (boundary(day) and calendar.day_start(day) >= at):
         day += timedelta(days=1)
-    end = calendar.unit_end(at, unit)  # type: ignore[arg-type]
+    end = calendar.unit_end(at, unit)
     assert end == calendar.day_start(day)
-    assert calendar.unit_end(end, unit) == end  # type: ignore[arg-type]
+    assert calendar.unit_end(end, unit) == end
 
 
 @given(calendars, moments, units, st.integers(0, 30), st.integers(0, 400), st.booleans())
 def test_what_is_remembered_is_what_would_be_computed(
-    calendar: Calendar, at: datetime, unit: str, months: int, days: int, midnight: bool
+    calendar: Calendar, at: datetime, unit: Unit, months: int, days: int, midnight: bool
 ) -> None:
     if midnight:
         at = calendar.day_start(calendar.day(at))
     period = Period(months=months, days=days)
     fresh = Calendar(calendar.zone)
-    plain = fresh.unit_end(fresh.add(at, period), unit)  # type: ignore[arg-type]
+    plain = fresh.unit_end(fresh.add(at, period), unit)
     for _ in range(2):
-        assert calendar.add_rounded(at, period, unit) == plain  # type: ignore[arg-type]
+        assert calendar.add_rounded(at, period, unit) == plain

@@ -112,7 +112,7 @@ async def replay(databases: Databases, steps: list[Step], shards: int) -> Differ
             for step in steps:
                 await run.step(step)
             await run.finish()
-        except Exception as crash:  # noqa: BLE001
+        except Exception as crash:  # noqa: BLE001 - as above
             return _difference(crash)
     return None
 

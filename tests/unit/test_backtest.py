@@ -1,6 +1,7 @@
 """The parts of a backtest that need no ledger: the order of merged histories, classes of gains, and charts."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -16,9 +17,14 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def event(
-    account: int, number: int, minute: int, kind: str = "purchase", side: str = "", points: int = 0
+    account: int,
+    number: int,
+    minute: int,
+    kind: str = "purchase",
+    side: Literal["", "out", "in", "hold"] = "",
+    points: int = 0,
 ) -> Event:
-    facts = to_text(MergeFacts(side, points)) if side else None  # type: ignore[arg-type]
+    facts = to_text(MergeFacts(side, points)) if side else None
     at = NOON + timedelta(minutes=minute)
     return Event(account, number, kind, None, None, at, at, 1, facts)
 

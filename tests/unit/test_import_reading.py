@@ -5,6 +5,7 @@ import gzip
 import lzma
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,9 +73,9 @@ def test_any_order_of_lines_gives_the_same_units(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip), (".bz2", bz2), (".xz", lzma)])
-def test_compressed_files_are_read(tmp_path: Path, ending: str, pack: object) -> None:
+def test_compressed_files_are_read(tmp_path: Path, ending: str, pack: Any) -> None:
     path = tmp_path / f"till.csv{ending}"
-    path.write_bytes(pack.compress("\n".join([HEADER, *ROWS]).encode()))  # type: ignore[attr-defined]
+    path.write_bytes(pack.compress("\n".join([HEADER, *ROWS]).encode()))
     assert len(staged(Source(path))) == 5
 
 

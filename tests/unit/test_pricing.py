@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -41,12 +42,12 @@ def program(*discounts: str, tiers: str = GOLD) -> Program:
     return parsed.program
 
 
-def line(amount: int, number: int = 1, **fields: object) -> PurchaseLine:
-    return PurchaseLine("LAMP-1", amount, number, **fields)  # type: ignore[arg-type]
+def line(amount: int, number: int = 1, **fields: Any) -> PurchaseLine:
+    return PurchaseLine("LAMP-1", amount, number, **fields)
 
 
-def off(known: Program, *lines: PurchaseLine, tier: str = "ordinary", **facts: object) -> list[LineDiscount]:
-    return Pricing(known).discounts(lines, Facts(EIGHTH, "pos", tier, **facts))  # type: ignore[arg-type]
+def off(known: Program, *lines: PurchaseLine, tier: str = "ordinary", **facts: Any) -> list[LineDiscount]:
+    return Pricing(known).discounts(lines, Facts(EIGHTH, "pos", tier, **facts))
 
 
 def test_the_highest_of_a_lines_discounts_counts_and_the_tiers_own_wins_a_tie() -> None:
