@@ -91,7 +91,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from places(inner)
 
 
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [
         None, True, -1, 0, 1, 10**17, Decimal("0.5"), Decimal("-0.5"), "", "a", "no id", "2026-02-30", "24:00", "02-30",
         "x" * 129, "A\n", "mon", [], {}, [1], ["a"], [[]], {"kind": "after"}, {"sku": "a"},
