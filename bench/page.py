@@ -123,7 +123,9 @@ def _profile(profile: dict[str, Any]) -> str:
         f"`python -m bench.profile`: {profile['rate']:,.0f} purchases a second at {profile['clients']} clients. A"
         f" purchase costs {server:.0f} µs of CPU in the server and {postgres:.0f} µs in Postgres, writes"
         f" {spent['WAL bytes'] / count:,.0f} bytes of WAL, and shares its batch, and so its commit, with"
-        f" {count / profile['batches']:.0f} purchases on average.",
+        f" {count / profile['batches']:.0f} purchases on average."
+        f" {spent['WAL fsyncs'] / profile['seconds']:.0f} fsyncs of WAL a second; autovacuum ran"
+        f" {spent['autovacuums']:.0f} times on its default settings.",
     ]
     if profile["python"]:
         (CHARTS / "profile.svg").write_text(_steps_chart(profile))

@@ -34,7 +34,9 @@ from pg_stat_statements s join pg_database d on d.oid = s.dbid
 where d.datname = 'members' order by total_exec_time desc limit 40
 """
 _SO_FAR = """
-select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 as wal
+select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 as wal,
+       (select sum(fsyncs) from pg_stat_io where object = 'wal')::float8 as fsyncs,
+       (select sum(autovacuum_count) from pg_stat_user_tables)::float8 as vacuums
 """
 _TABLES = """
 select relname, n_tup_ins, n_tup_upd, n_tup_hot_upd from pg_stat_user_tables where n_tup_ins + n_tup_upd > 0
@@ -93,13 +95,15 @@ def profile(bench: Bench, seconds: int, clients: int) -> dict[str, Any]:
 
 
 def _counters(bench: Bench, server: int, url: str) -> dict[str, float]:
-    """CPU seconds of the server and of Postgres, and WAL bytes so far."""
+    """CPU seconds of the server and of Postgres, WAL bytes, fsyncs and autovacuums so far."""
     row = asyncio.run(_fetch(url, _SO_FAR))[0]
     postgres = sum(_cpu(process) for process in bench.stack.postgres_processes())
     return {
         "server cpu s": _cpu(server),
         "Postgres cpu s": postgres,
         "WAL bytes": row["wal"],
+        "WAL fsyncs": row["fsyncs"],
+        "autovacuums": row["vacuums"],
     }
 
 
@@ -150,6 +154,8 @@ def show(found: dict[str, Any]) -> None:
         print(f"{name.removesuffix(' s'):34}{spent[name] / count * 1e6:9.1f} us a purchase")
     print(f"{'WAL':34}{spent['WAL bytes'] / count:9.0f} bytes a purchase")
     print(f"{'purchases a batch':34}{count / found['batches']:9.1f}")
+    print(f"{'WAL fsyncs a second':34}{spent['WAL fsyncs'] / found['seconds']:9.1f}")
+    print(f"{'autovacuums meanwhile':34}{spent['autovacuums']:9.0f}")
     if found["python_samples"]:
         cpu = spent["server cpu s"] / count * 1e6
         print("\nPython, us a purchase")
