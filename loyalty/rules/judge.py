@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import gcd
 
+from loyalty.calendar import local_day
 from loyalty.program.model import Program
 from loyalty.rules.award import Award
 from loyalty.rules.compiled import Compiled
@@ -74,7 +75,7 @@ class Judge:
             return Award(0, (), (), 0, scale, 0, whole, 0, {})
         # A store that no rule asks for would only multiply what is remembered.
         store = facts.store if self._by_store else None
-        setting = Setting(local.date(), facts.channel, store, facts.tier)
+        setting = Setting(local_day(local), facts.channel, store, facts.tier)
         basket = Basket(local, facts, base, whole, len(earning))
         additive: list[Draft] = []
         flats: list[Draft] = []
@@ -113,7 +114,7 @@ class Judge:
     def judge_event(self, type: str, facts: Facts) -> Award:
         """What an event of this type earns under these facts; nothing where no rule knows the type."""
         local = facts.occurred_at.astimezone(self._zone)
-        setting = Setting(local.date(), facts.channel, facts.store, facts.tier)
+        setting = Setting(local_day(local), facts.channel, facts.store, facts.tier)
         basket = Basket(local, facts, 0, 1, 0)
         drafts: list[Draft] = []
         consulted: list[str] = []

@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from msgspec import Struct
 
+from loyalty.calendar import local_day
 from loyalty.program.model import Benefits, Discount, Program
 from loyalty.rules.conditions import Basket, Setting, basket_test, shared_test
 from loyalty.rules.facts import Facts
@@ -77,7 +78,7 @@ class Pricing:
         """
         priced = lines if self._exclude is None else [line for line in lines if not self._exclude(line)]
         local = facts.occurred_at.astimezone(self._zone)
-        setting = Setting(local.date(), facts.channel, facts.store, facts.tier)
+        setting = Setting(local_day(local), facts.channel, facts.store, facts.tier)
         basket = Basket(local, facts, sum(line.amount for line in priced), 1, len(priced))
         in_force: dict[int, bool] = {}
         of_tier = self.benefits(facts.tier).discount_percent or 0

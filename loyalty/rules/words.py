@@ -11,6 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+from loyalty.calendar import local_day
 from loyalty.currency import shown
 from loyalty.program.model import Program, Rule, Selector, When
 from loyalty.rules import notes
@@ -147,7 +148,7 @@ class _Speaker:
         if when.tier is not None:
             yield "tier", {"tier": judged.tier}
         if (when.weekday, when.day_of_month, when.month_day) != (None, None, None):
-            yield "date", {"date": self._local.date()}
+            yield "date", {"date": local_day(self._local)}
         if (when.time_from, when.time_until) != (None, None):
             yield "time", {"time": _clock(self._local)}
         if when.birthday is not None:

@@ -50,6 +50,18 @@ async def test_times_per_member_and_per_day_are_counted_and_given_back(database_
             assert earned == (10 if days < 3 else 0)
 
 
+async def test_a_return_on_another_day_frees_the_day_of_the_purchase(database_url: str) -> None:
+    rules = flat("a", 10, "per_member_day = 1")
+    async with open_ledger(database_url, program(rules=rules), "ada") as ledger:
+        yesterday = START - timedelta(days=1)
+        for id, at in (("p", yesterday), ("q", START)):
+            assert (await ledger.do(purchase(100, at, id=id))).points_earned == 10
+        assert (await ledger.do(goods_back("p", START))).points_clawed_back == 10
+        assert (await ledger.do(purchase(100))).points_earned == 0
+        assert (await ledger.do(purchase(100, yesterday))).points_earned == 10  # it arrives late
+        assert (await ledger.do(purchase(100, yesterday))).points_earned == 0
+
+
 async def test_a_day_of_a_limit_is_a_local_day(database_url: str) -> None:
     async with open_ledger(database_url, program(rules=flat("a", 10, "per_member_day = 1")), "ada") as ledger:
         midnight = day(2026, 3, 1)

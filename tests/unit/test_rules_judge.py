@@ -1,6 +1,6 @@
 """The semantics of DESIGN.md section 4 by example: base, exactness, stacking, time, limits."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -233,6 +233,32 @@ def test_days_are_local_and_until_is_over() -> None:
     after_midnight = datetime(2026, 11, 30, 16, 0, tzinfo=UTC)
     assert judge(program(rule), line(1), occurred_at=before_midnight).points == 1
     assert judge(program(rule), line(1), occurred_at=after_midnight).points == 0
+
+
+@pytest.mark.parametrize(
+    ("utc", "fires"),
+    [
+        ("2026-10-25T00:30", 1),  # 02:30 in summer time
+        ("2026-10-25T01:30", 1),  # 02:30 again, in winter time
+        ("2026-10-25T02:30", 0),
+        ("2026-03-29T00:59", 0),
+        ("2026-03-29T01:00", 0),  # 03:00: the hour from 02:00 is skipped
+    ],
+)
+def test_hours_are_those_of_the_clock_on_the_wall_also_when_it_is_moved(utc: str, fires: int) -> None:
+    rule = Rule(id="r", kind="flat", points=Fraction(1), when=When(time_from=time(2), time_until=time(3)))
+    berlin = msgspec.structs.replace(program(rule), time_zone=ZoneInfo("Europe/Berlin"))
+    assert judge(berlin, line(1), occurred_at=datetime.fromisoformat(f"{utc}Z")).points == fires
+
+
+def test_an_hour_repeated_over_midnight_is_of_the_new_day() -> None:
+    rule = Rule(id="r", kind="flat", points=Fraction(1), from_on=date(2010, 11, 7))
+    event = Rule(id="e", kind="event", points=Fraction(1), types=frozenset({"t"}), from_on=date(2010, 11, 7))
+    there = msgspec.structs.replace(program(rule, event), time_zone=ZoneInfo("America/St_Johns"))
+    before = datetime(2010, 11, 7, 2, tzinfo=UTC)  # 23:30; at 00:01 the clock was set back to 23:01
+    for at, points in ((before, 0), (before + timedelta(hours=1), 1)):
+        assert judge(there, line(1), occurred_at=at).points == points
+        assert compile_program(there).judge_event("t", facts(occurred_at=at)).points == points
 
 
 @pytest.mark.parametrize(
