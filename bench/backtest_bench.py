@@ -17,7 +17,7 @@ from bench import data
 from bench.load import drive
 from bench.stack import KEY, Stack
 from loyalty.backtest import backtest
-from loyalty.backtest.run import cores
+from loyalty.processes import cores
 
 MEMBERS = 10_000
 UPLOAD = 1_000

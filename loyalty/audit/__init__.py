@@ -4,6 +4,6 @@ Source: DESIGN.md section 3, promise 10.
 """
 
 from loyalty.audit.findings import Finding, Findings, Totals
-from loyalty.audit.run import ProcessLostError, audit
+from loyalty.audit.run import audit
 
-__all__ = ["Finding", "Findings", "ProcessLostError", "Totals", "audit"]
+__all__ = ["Finding", "Findings", "Totals", "audit"]

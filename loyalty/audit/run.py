@@ -16,6 +16,7 @@ from loyalty.audit.findings import Finding, Findings, Part, Totals
 from loyalty.audit.terms import Terms, Version, check_versions
 from loyalty.audit.worker import Frame, Range, check, check_here, open_view, start
 from loyalty.db.sql import folder, query
+from loyalty.processes import LOST, ProcessLostError
 
 ROWS_AT_ONCE = 20_000
 """Postings, entries and lots that a process holds in memory, unless one account has more."""
@@ -31,10 +32,6 @@ Whole = tuple[list[Finding], str]
 
 _DIGEST = Copied("digest", "q", texts=1)
 _LEAST, _MOST = -(2**63), 2**63 - 1
-
-
-class ProcessLostError(Exception):
-    """One of the audit's processes was ended from outside, as by a machine that is short of memory."""
 
 
 async def audit(database_url: str, *, processes: int = 2, progress: Progress | None = None) -> Findings:
@@ -152,9 +149,7 @@ async def _first_error(part: asyncio.Future[Part], whole: asyncio.Task[Whole]) -
     try:
         return part.result()
     except BrokenExecutor:
-        raise ProcessLostError(
-            "A process of the audit was ended from outside. If memory is short, use fewer: --processes 1."
-        ) from None
+        raise ProcessLostError(LOST) from None
     except asyncpg.PostgresError:
         await asyncio.wait({whole}, timeout=1)
         if whole.done():

@@ -1,12 +1,7 @@
 """One of the audit's processes: its own connection, which sees the ledger as of the snapshot that all of them share."""
 
 import asyncio
-import gc
-import os
-import signal
-import threading
 from collections.abc import Sequence
-from multiprocessing import parent_process
 
 from asyncpg import Connection
 from msgspec import Struct
@@ -16,6 +11,7 @@ from loyalty.audit.findings import Part
 from loyalty.audit.rows import read_range
 from loyalty.audit.terms import Terms, Version
 from loyalty.db.connect import connect_owner
+from loyalty.processes import ready
 
 Range = tuple[int, int, int]
 """Shard, first and last account."""
@@ -53,10 +49,7 @@ async def check(connection: Connection, terms: Terms, where: Range) -> Part:
 
 def start(frame: Frame) -> None:
     """Readies this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    gc.disable()  # rows make no cycles, and looking for them takes a fifth of the time
-    _Process.loop = asyncio.new_event_loop()
+    _Process.loop = ready()
     _Process.frame = frame
     _Process.terms = Terms(frame.versions)
 
@@ -71,11 +64,3 @@ async def _check(where: Range) -> Part:
     if _Process.connection is None:
         _Process.connection = await open_view(_Process.frame.database_url, _Process.frame.snapshot)
     return await check(_Process.connection, _Process.terms, where)
-
-
-def _end_with_parent() -> None:
-    """An open transaction keeps the database from cleaning up: it must not outlive a parent that was killed."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

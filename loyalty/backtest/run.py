@@ -1,13 +1,9 @@
 """The whole backtest: one snapshot, ranges of accounts over processes, one result. The ledger is only read."""
 
-import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from multiprocessing import get_context
 from typing import Literal
 
 import msgspec
@@ -24,6 +20,7 @@ from loyalty.engine.programs import Programs, load_programs
 from loyalty.errors import FieldError, InvalidRequest
 from loyalty.ledger import store
 from loyalty.members.vault import Vault
+from loyalty.processes import share
 from loyalty.program.parse import parse, same_frame
 
 POSTINGS_AT_ONCE = 2_000
@@ -70,6 +67,7 @@ async def backtest(
     Raises:
         InvalidRequest: the candidate has errors, other tiers or another currency; or the period is empty.
         asyncpg.PostgresError, OSError: the database cannot be read.
+        ProcessLostError: one of the processes was ended from outside.
     """
     began = time.monotonic()
     connection = await open_view(database_url)
@@ -185,28 +183,8 @@ async def _spread(
         for where in ranges:
             yield await replay(connection, frame, programs, candidate, where)
         return
-    loop = asyncio.get_running_loop()
-    pool = ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=start, initargs=(frame,)
-    )
-    under_way: set[asyncio.Future[Part]] = set()
-    try:
-        # A few ranges ahead, so that no process waits and no result piles up.
-        left = iter(ranges)
-        while True:
-            for where in left:
-                under_way.add(loop.run_in_executor(pool, replay_here, where))
-                if len(under_way) > 2 * processes:
-                    break
-            if not under_way:
-                return
-            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for part in done:
-                yield part.result()
-    finally:
-        for coming in under_way:
-            coming.cancel()
-        pool.shutdown(wait=False, cancel_futures=True)
+    async for part in share(replay_here, iter(ranges), processes, start, frame):
+        yield part
 
 
 async def _names(connection: Connection, part: Part) -> dict[int, str]:
@@ -217,8 +195,3 @@ async def _names(connection: Connection, part: Part) -> dict[int, str]:
         "select account, member_id from member where account = any ($1::bigint[])", accounts
     )
     return {row["account"]: row["member_id"] for row in rows}
-
-
-def cores() -> int:
-    """How many processes are worth starting."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

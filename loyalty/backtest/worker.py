@@ -3,10 +3,7 @@
 import asyncio
 import gc
 import os
-import signal
-import threading
 from datetime import datetime
-from multiprocessing import parent_process
 
 from asyncpg import Connection
 from msgspec import Struct
@@ -18,6 +15,7 @@ from loyalty.backtest.tally import Period
 from loyalty.db.connect import connect_owner
 from loyalty.engine.programs import Programs, ProgramVersion, compiled, load_programs
 from loyalty.members.vault import Vault
+from loyalty.processes import ready
 
 
 class Frame(Struct, frozen=True):
@@ -45,8 +43,8 @@ class Frame(Struct, frozen=True):
 
 class _Process:
     loop: asyncio.AbstractEventLoop
-    connection: Connection
     frame: Frame
+    connection: Connection | None = None
     programs: Programs
     candidate: ProgramVersion | None
 
@@ -102,34 +100,23 @@ async def replay(
 
 def start(frame: Frame) -> None:
     """Readies this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.nice(frame.niceness)
-    gc.disable()  # replayed rows make no cycles; what does is collected between ranges
-    _Process.loop = asyncio.new_event_loop()
+    _Process.loop = ready()
     _Process.frame = frame
-    _Process.loop.run_until_complete(_connect(frame))
-
-
-async def _connect(frame: Frame) -> None:
-    _Process.connection = await open_view(frame.database_url, frame.snapshot)
-    _Process.programs = await load_programs(_Process.connection)
-    _Process.candidate = candidate_of(frame)
+    os.nice(frame.niceness)
 
 
 def replay_here(where: Range) -> Part:
     """Replays one range in this process."""
-    process = _Process
-    part = process.loop.run_until_complete(
-        replay(process.connection, process.frame, process.programs, process.candidate, where)
-    )
+    part = _Process.loop.run_until_complete(_replay(where))
     gc.collect()
     return part
 
 
-def _end_with_parent() -> None:
-    """An open transaction keeps the database from cleaning up: it must not outlive a parent that was killed."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+async def _replay(where: Range) -> Part:
+    # Connected only now: an error here comes back with the range, one in `start` would only break the pool.
+    process = _Process
+    if process.connection is None:
+        process.connection = await open_view(process.frame.database_url, process.frame.snapshot)
+        process.programs = await load_programs(process.connection)
+        process.candidate = candidate_of(process.frame)
+    return await replay(process.connection, process.frame, process.programs, process.candidate, where)

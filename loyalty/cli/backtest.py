@@ -56,7 +56,7 @@ def backtest(
         import msgspec
 
         from loyalty.backtest import backtest as replay
-        from loyalty.backtest.run import cores
+        from loyalty.processes import cores
 
         form, source = format_of(file), file.read_bytes()
         found = parse(source, form).diagnostics

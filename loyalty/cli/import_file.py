@@ -86,13 +86,13 @@ def import_file(
         tell(f"Columns not read: {', '.join(unread)}.")
 
     async def work(url: str) -> int:
-        from loyalty.backtest.run import cores
         from loyalty.currency import minor_digits
         from loyalty.engine.engine import Engine
         from loyalty.importing.post import Options
         from loyalty.importing.post_members import import_members
-        from loyalty.importing.run import ProcessLostError, import_documents
+        from loyalty.importing.run import import_documents
         from loyalty.members.secret import check_secret
+        from loyalty.processes import cores
 
         started = time.monotonic()
         engine = await Engine.open(url, vault())
@@ -112,8 +112,6 @@ def import_file(
                     summary = await import_documents(
                         engine, source, options, report, database_url=url, processes=processes or cores()
                     )
-        except ProcessLostError as e:
-            raise click.ClickException(str(e)) from None
         finally:
             await engine.close()
         where = None

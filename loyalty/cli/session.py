@@ -18,6 +18,7 @@ from loyalty.importing.source import UnreadableFileError
 from loyalty.log import set_up_logging
 from loyalty.members.secret import secrets_of
 from loyalty.members.vault import Vault
+from loyalty.processes import ProcessLostError
 from loyalty.settings import Settings, SettingsError, read_settings, unknown_variables
 
 DONE, FAILED, WRONG_CALL = 0, 1, 2
@@ -107,7 +108,9 @@ def sentence(error: Exception) -> str:
     if isinstance(error, LoyaltyError):
         more = [f"\n  {e.path}: {e.message}" for e in error.errors if e.message not in error.detail]
         return error.detail + "".join(more)
-    if isinstance(error, EmbeddedPostgresError | MigrationError | UnreadableFileError | SettingsError):
+    if isinstance(
+        error, EmbeddedPostgresError | MigrationError | ProcessLostError | SettingsError | UnreadableFileError
+    ):
         text = str(error)
         return text if text.endswith((".", "\n")) else f"{text}."
     if isinstance(error, ConnectionError | TimeoutError) or _lost(error):

@@ -7,9 +7,7 @@ same call goes on where it was: what is on record already is counted as replayed
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from itertools import islice
-from multiprocessing import get_context
 
 import msgspec
 
@@ -22,6 +20,7 @@ from loyalty.importing.source import DOCUMENT_COLUMNS, Source
 from loyalty.importing.stage import Parcel, Stage
 from loyalty.importing.summary import Summary
 from loyalty.importing.worker import Frame, post_here, start
+from loyalty.processes import share
 
 PARCELS = 1_000
 """Units that a process takes at once, unless one account has more: what is posted between two signs of progress."""
@@ -30,10 +29,6 @@ FEW = 3_000
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much (0: not known)."""
-
-
-class ProcessLostError(Exception):
-    """One of the import's processes was ended from outside, as by a machine that is short of memory."""
 
 
 async def import_documents(
@@ -68,7 +63,8 @@ async def import_documents(
         parts = _here(poster, left)
     else:
         frame = Frame(database_url, engine.vault, options, frozenset(poster.rejected))
-        parts = _spread(frame, left, processes)
+        packed = map(msgspec.msgpack.encode, left)
+        parts = share(post_here, packed, processes, start, frame)
     async for units, part in parts:
         summary.add(part)
         done += units
@@ -133,35 +129,3 @@ def _by_account(parcels: Iterator[Parcel]) -> Iterator[list[Parcel]]:
 async def _here(poster: Poster, chunks: Iterator[list[Parcel]]) -> AsyncIterator[tuple[int, Summary]]:
     for chunk in chunks:
         yield len(chunk), await poster.post(chunk)
-
-
-async def _spread(
-    frame: Frame, chunks: Iterator[list[Parcel]], processes: int
-) -> AsyncIterator[tuple[int, Summary]]:
-    """How many units were posted, and what became of them, as they come."""
-    loop = asyncio.get_running_loop()
-    pool = ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=start, initargs=(frame,)
-    )
-    under_way: dict[asyncio.Future[Summary], int] = {}
-    try:
-        # A few ahead, so that no process waits.
-        while True:
-            while len(under_way) <= 2 * processes and (chunk := await asyncio.to_thread(next, chunks, None)):
-                packed = msgspec.msgpack.encode(chunk)
-                under_way[loop.run_in_executor(pool, post_here, packed)] = len(chunk)
-            if not under_way:
-                return
-            done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for part in done:
-                yield under_way.pop(part), part.result()
-    except BrokenExecutor:
-        # Not cancelled meanwhile: the pool would stumble over it before it has ended the other processes.
-        await asyncio.gather(*under_way, return_exceptions=True)
-        raise ProcessLostError(
-            "A process of the import was ended from outside. If memory is short, use fewer: --processes 1."
-        ) from None
-    finally:
-        for coming in under_way:
-            coming.cancel()
-        pool.shutdown(wait=False, cancel_futures=True)

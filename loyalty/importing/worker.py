@@ -2,10 +2,6 @@
 
 import asyncio
 import gc
-import os
-import signal
-import threading
-from multiprocessing import parent_process
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +11,7 @@ from loyalty.importing.post import Options, Poster
 from loyalty.importing.stage import Parcel
 from loyalty.importing.summary import Summary
 from loyalty.members.vault import Vault
+from loyalty.processes import ready
 
 
 class Frame(Struct, frozen=True):
@@ -34,18 +31,16 @@ class _Process:
 
 def start(frame: Frame) -> None:
     """Readies this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    gc.disable()  # rows make no cycles; what does is collected between parcels
-    _Process.loop = asyncio.new_event_loop()
+    _Process.loop = ready()
     _Process.frame = frame
 
 
-def post_here(packed: bytes) -> Summary:
-    """Posts parcels in this process. They come as MessagePack, which is a tenth of the work of a pickle."""
-    summary = _Process.loop.run_until_complete(_post(_unpack(packed)))
+def post_here(packed: bytes) -> tuple[int, Summary]:
+    """Posts parcels in this process, and says how many. They come as MessagePack, a tenth of the work of a pickle."""
+    parcels = _unpack(packed)
+    summary = _Process.loop.run_until_complete(_post(parcels))
     gc.collect()
-    return summary
+    return len(parcels), summary
 
 
 _unpack = msgspec.msgpack.Decoder(list[Parcel]).decode
@@ -59,11 +54,3 @@ async def _post(parcels: list[Parcel]) -> Summary:
         _Process.poster = Poster(engine, frame.options, frame.rejected)
         gc.freeze()
     return await _Process.poster.post(parcels)
-
-
-def _end_with_parent() -> None:
-    """What is under way is rolled back, and posted when the command is given again."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -8,9 +8,10 @@ import asyncpg
 import pytest
 
 import loyalty.audit.run as audit_run
-from loyalty.audit import ProcessLostError, audit
+from loyalty.audit import audit
 from loyalty.cli.session import sentence
 from loyalty.db.connect import connect_owner
+from loyalty.processes import ProcessLostError
 from tests.builders import open_ledger, program, purchase
 
 

@@ -20,6 +20,7 @@ from loyalty.importing.run import import_documents
 from loyalty.importing.source import Source
 from loyalty.importing.stage import Stage
 from loyalty.importing.summary import Summary
+from loyalty.processes import ProcessLostError
 from tests.builders import BASE, Ledger, expiry, open_ledger, program, purchase
 from tests.e2e.shell import dirty_rows, row, write
 from tests.integration.test_limits import flat
@@ -177,7 +178,7 @@ async def test_a_process_that_is_ended_ends_the_import_which_can_go_on(
             if step == "posted":
                 multiprocessing.active_children()[0].kill()
 
-        with pytest.raises(run.ProcessLostError):
+        with pytest.raises(ProcessLostError):
             await import_documents(
                 ledger.engine, Source(file), OPTIONS, end_one, database_url=ledger.url, processes=2
             )

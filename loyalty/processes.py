@@ -1,0 +1,93 @@
+"""Work that several processes share: each is readied once and fed a few pieces ahead; none outlives the whole."""
+
+import asyncio
+import gc
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from multiprocessing import get_context, parent_process
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+F = TypeVar("F")
+
+
+LOST = "A process was ended from outside. If memory is short, use fewer: --processes 1."
+
+
+class ProcessLostError(Exception):
+    """One of the processes was ended from outside, as by a machine that is short of memory."""
+
+
+async def share(
+    work: Callable[[T], R], pieces: Iterator[T], processes: int, start: Callable[[F], None], frame: F
+) -> AsyncIterator[R]:
+    """What `work` makes of each piece, as it comes. An error of `work` ends it all, as it is.
+
+    Args:
+        work: called in the processes; it, what it takes and what it returns can be pickled.
+        pieces: taken in a thread, since they may be read from a file.
+        processes: how many, from 1.
+        start: readies a process; it calls `ready`, and leaves all that may fail to `work`: an error here would only be
+            told as a lost process.
+        frame: what `start` is called with.
+
+    Raises:
+        ProcessLostError: one of the processes was ended from outside.
+    """
+    loop = asyncio.get_running_loop()
+    pool = ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=start, initargs=(frame,)
+    )
+    under_way: set[asyncio.Future[R]] = set()
+    try:
+        # A few ahead, so that no process waits and no result piles up.
+        while True:
+            while len(under_way) <= 2 * processes:
+                piece = await asyncio.to_thread(next, pieces, None)
+                if piece is None:
+                    break
+                coming = loop.run_in_executor(pool, work, piece)
+                coming.add_done_callback(_look_at)
+                under_way.add(coming)
+            if not under_way:
+                return
+            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                yield one.result()
+    except BrokenExecutor:
+        raise ProcessLostError(LOST) from None
+    finally:
+        # What is under way is for the pool to cancel: it stumbles over what others cancelled if it has to end the
+        # processes that are left.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _look_at(one: asyncio.Future[R]) -> None:
+    """An error after the first is nobody's to read."""
+    if not one.cancelled():
+        one.exception()
+
+
+def ready() -> asyncio.AbstractEventLoop:
+    """Makes this process one that works for its parent and ends with it. Returns an event loop for it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends us
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    gc.disable()  # rows make no cycles; what does is collected between pieces
+    return asyncio.new_event_loop()
+
+
+def _end_with_parent() -> None:
+    """A transaction left open would keep locks, and the database from cleaning up."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def cores() -> int:
+    """How many processes are worth starting."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
