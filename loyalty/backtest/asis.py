@@ -1,10 +1,10 @@
-"""One family as the ledger has it: nothing is decided again but what each rule gave, by the recorded facts."""
+"""One family as the ledger has it: nothing is decided again, but for what returns took from each rule."""
 
 from loyalty.backtest.history import Event, Family, Merging
 from loyalty.backtest.recorded import Bought, engaged
-from loyalty.backtest.sides import Side, Witness
+from loyalty.backtest.sides import Side
 from loyalty.backtest.tally import Tally
-from loyalty.engine.facts import return_facts, unlinked_return_facts
+from loyalty.engine.facts import exact, return_facts, unlinked_return_facts
 from loyalty.engine.returns import kept_after
 
 
@@ -23,35 +23,39 @@ class AsIs:
         self._bought: dict[str, Bought] = {}
 
     def play(self, event: Event | Merging, purchase: Bought | None) -> None:
-        """Judges one recorded posting again. `purchase`: its facts, read once for both sides."""
-        if self.silent or isinstance(event, Merging) or event.kind not in ("purchase", "event", "return"):
-            return
-        judge = self.side.programs.numbered(event.program_version).judge
-        assert isinstance(judge, Witness)
-        if event.kind == "purchase":
-            assert purchase is not None
-            if event.id in self.family.subjects:
-                self._bought[event.id] = purchase
-            judge.judge(purchase.purchase.lines, purchase.judged)
-            self.tally.judged(judge, purchase.purchase, event.occurred_at)
-        elif event.kind == "event":
-            recorded = engaged(event.facts or "")
-            judge.judge_event(recorded.event.type, recorded.judged)
-            self.tally.judged(judge, recorded.event, event.occurred_at)
-        else:
-            self._return(event, judge)
+        """Counts what one recorded posting gave. `purchase`: its facts, read once for both sides."""
+        if purchase is not None:
+            self._purchase(purchase)
+        elif isinstance(event, Event) and event.kind == "event":
+            self._event(event)
+        elif isinstance(event, Event) and event.kind == "return" and not self.silent:
+            self._return(event)
 
-    def _return(self, event: Event, judge: Witness) -> None:
-        text = event.facts or ""
+    def _purchase(self, bought: Bought) -> None:
+        purchase, tally = bought.purchase, self.tally
+        tally.earned(purchase.occurred_at, bought.judged.tier, bought.points)
+        if not self.silent:
+            if purchase.purchase_id in self.family.subjects:
+                self._bought[purchase.purchase_id] = bought
+            tally.gave(exact(bought.by_rule), bought.scale, purchase, purchase.occurred_at)
+
+    def _event(self, event: Event) -> None:
+        recorded = engaged(event.facts or "")
+        self.tally.earned(event.occurred_at, recorded.judged.tier, recorded.points)
+        if not self.silent:
+            self.tally.gave(exact(recorded.by_rule), recorded.scale, recorded.event, event.occurred_at)
+
+    def _return(self, event: Event) -> None:
+        judge, text = self.side.programs.numbered(event.program_version).judge, event.facts or ""
         if event.subject is None:
             unlinked = unlinked_return_facts(text)
-            judge.judge_unlinked(unlinked.request.lines, unlinked.judged)
-            self.tally.judged(judge, unlinked.request, event.occurred_at)
+            award = judge.judge_unlinked(unlinked.request.lines, unlinked.judged)
+            self.tally.gave(award.by_rule, award.scale, unlinked.request, event.occurred_at)
             return
         facts, bought = return_facts(text), self._bought[event.subject]
-        judge.judge(kept_after(bought.purchase, facts), bought.judged)
-        self.tally.judged(judge, facts.request, event.occurred_at)
+        award = judge.judge(kept_after(bought.purchase, facts), bought.judged)
+        self.tally.gave(award.by_rule, award.scale, facts.request, event.occurred_at)
 
     def end(self) -> str | None:
-        """Tells what moved. Returns the tier of the member; None if nobody stands behind the account any more."""
+        """Tells what else moved. Returns the tier of the member; None if nobody stands behind the account any more."""
         return self.tally.recorded(self.family, self.tally.period.stretches().months)

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from loyalty.engine.context import Context
 from loyalty.engine.due import first_due, post_due
-from loyalty.engine.facts import ReturnFacts, to_text
+from loyalty.engine.facts import to_text
 from loyalty.engine.programs import BEGINNING, ProgramVersion
 from loyalty.ledger.book import Book
 from loyalty.ledger.chain import GENESIS
@@ -92,8 +92,8 @@ class ReplayContext(Context):
     def told(self, answer: Callable[[], Struct]) -> bytes:  # noqa: ARG002 -- nobody is told
         return b""
 
-    def noted(self, facts: Struct) -> str:
-        return to_text(facts) if self.keep or isinstance(facts, ReturnFacts) else ""
+    def noted(self, facts: Callable[[], Struct]) -> str:
+        return to_text(facts()) if self.keep else ""
 
     def birthday(self, account: int, day: date) -> frozenset[str]:
         return self.matched if self.matched is not None else Context.birthday(self, account, day)

@@ -72,7 +72,7 @@ class TierChange(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """What the ledger's entries of an account add up to, of one kind, in one stretch of time and one tier."""
+    """What an account's entries of one kind add up to, in one stretch of time and one tier; without what was earned."""
 
     account: int
     kind: str
@@ -85,7 +85,7 @@ class Family:
     """An account and those that went into it.
 
     stands: by account. subjects: ids that later postings are about. status: of the owner. due_at: nothing falls due
-    before it. changes: of tiers. moved: what the entries add up to, where it was asked for.
+    before it. changes: of tiers. moved: where it was asked for.
     """
 
     __slots__ = ("birthday", "changes", "due_at", "moved", "owner", "stands", "status", "subjects")

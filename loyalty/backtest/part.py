@@ -147,6 +147,7 @@ class Comparison:
         now, candidate = self.tallies
         if isinstance(as_is, AsIs):
             tier_now = as_is.end()
+            self._add_up(family, now.points)
         else:
             if self.check:
                 self._compare(family, as_is)
@@ -188,14 +189,23 @@ class Comparison:
                 head.tier, head.tier_since, head.tier_valid_until,
             )  # fmt: skip
             if found != stands:
-                self.part.different_count += 1
-                if len(self.part.different) < MOST_DIFFERENT:
-                    names = [
-                        f"{name} {was} in the ledger, {made} replayed"
-                        for name, was, made in zip(Stands._fields, stands, found, strict=True)
-                        if was != made
-                    ]
-                    self.part.different.append((account, "; ".join(names)))
+                names = [
+                    f"{name} {was} in the ledger, {made} replayed"
+                    for name, was, made in zip(Stands._fields, stands, found, strict=True)
+                    if was != made
+                ]
+                self._differs(account, "; ".join(names))
+
+    def _add_up(self, family: Family, points: int) -> None:
+        """What was read must come to what the accounts hold."""
+        balance = sum(stands.balance for stands in family.stands.values())
+        if points != balance:
+            self._differs(family.owner, f"balance {balance} in the ledger, {points} recorded")
+
+    def _differs(self, account: int, text: str) -> None:
+        self.part.different_count += 1
+        if len(self.part.different) < MOST_DIFFERENT:
+            self.part.different.append((account, text))
 
 
 def size_class(gain: int) -> int:

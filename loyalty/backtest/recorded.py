@@ -3,7 +3,7 @@
 import msgspec
 from msgspec import Struct
 
-from loyalty.engine.facts import AdjustmentFacts, ReturnFacts, UnlinkedReturnFacts
+from loyalty.engine.facts import AdjustmentFacts, ReturnFacts, Scaled, UnlinkedReturnFacts
 from loyalty.rules.facts import Facts
 from loyalty.types import Engagement, Purchase, Return, UnlinkedReturn
 
@@ -13,6 +13,9 @@ class Bought(Struct, frozen=True):
 
     purchase: Purchase
     judged: Facts
+    points: int
+    by_rule: dict[str, Scaled] = {}
+    scale: int = 1
 
 
 class Engaged(Struct, frozen=True):
@@ -20,6 +23,9 @@ class Engaged(Struct, frozen=True):
 
     event: Engagement
     judged: Facts
+    points: int
+    by_rule: dict[str, Scaled] = {}
+    scale: int = 1
 
 
 class Asked(Struct, frozen=True):

@@ -164,6 +164,7 @@ class Replay:
             case "return":
                 if event.subject is None:
                     return asked_unlinked(text).request
+                self.context.keep = True
                 return asked(text).request
             case "redemption":
                 if event.subject is not None:

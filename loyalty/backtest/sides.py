@@ -9,7 +9,6 @@ from loyalty.backtest.books import ReplayContext
 from loyalty.backtest.history import Event
 from loyalty.engine.programs import BEGINNING, Programs, ProgramVersion
 from loyalty.rules.award import Award
-from loyalty.rules.exact import Exact
 from loyalty.rules.facts import Facts, Line, Used
 from loyalty.rules.judge import Judge
 
@@ -24,11 +23,6 @@ class Witness(Judge):
         self.__dict__.update(judge.__dict__)
         self.award: Award | None = None
         self.tier = ""
-
-    @property
-    def by_rule(self) -> list[tuple[str, Exact]]:
-        """Scaled points of each rule of that judgement that gave any."""
-        return [] if self.award is None else list(self.award.by_rule.items())
 
     def judge(self, lines: Sequence[Line], facts: Facts) -> Award:
         self.tier = facts.tier

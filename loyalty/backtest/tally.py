@@ -5,14 +5,14 @@ period counts as its opening, what occurred after it is left out.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from fractions import Fraction
 
 from loyalty.backtest.books import ReplayBook
 from loyalty.backtest.history import Family, TierChange
-from loyalty.backtest.sides import Side, Witness
+from loyalty.backtest.sides import Side
 from loyalty.backtest.stretches import OPENING, Stretches, month_of, stretches
 from loyalty.calendar import Calendar
 from loyalty.ledger.rows import TierRow
@@ -139,29 +139,33 @@ class Tally:
             if judge.award is not None:
                 judged = judge.tier
         for entry in journal.entries:
-            at, kind, points = entry.occurred_at.timestamp(), entry.kind, entry.points
-            if at >= self._end:
-                continue
-            self.points += points
-            if self._start is not None and at < self._start:
-                _count(self.sums.months, (OPENING, kind), points)
-                continue
-            quarter = int(at) // _QUARTER_HOUR
-            month = self._months.get(quarter) or self._month(quarter, entry.occurred_at)
-            _count(self.sums.months, (month, kind), points)
+            kind = entry.kind
             tier = judged if kind == "earn" or kind == "clawback" else self._tier
-            _count(self.sums.tiers, (tier, kind), points)
-            if kind == "redeem" or kind == "restore":
-                self.redeemed -= points
+            self._moved(entry.occurred_at, kind, tier, entry.points)
         if journal.tiers:
             self._changed(journal.tiers)
         if request is not None:
             for judge in self._judges:
                 if judge.award is not None:
-                    self._by_rule(judge, judge.award.scale, request)
+                    self._by_rule(judge.award.by_rule, judge.award.scale, request)
+
+    # -- as it is recorded -----------------------------------------------------------------------------------------
+
+    def earned(self, at: datetime, tier: str, points: int) -> None:
+        """Points that the ledger gave for what occurred then, judged by that tier."""
+        if points:
+            self._moved(at, "earn", tier, points)
+
+    def gave(self, by_rule: Mapping[str, Exact], scale: int, request: Request, at: datetime) -> None:
+        """What each rule gave then for a recorded request, or left of it; points times `scale`."""
+        self._at = at
+        self._by_rule(by_rule, scale, request)
 
     def recorded(self, family: Family, months: Sequence[str | None]) -> str | None:
-        """A family whose books stand in the ledger at the end of the period. `months`: by stretch. As `finish`."""
+        """A family whose books stand in the ledger at the end of the period: all that moved and was not earned.
+
+        `months`: by stretch. Returns as `finish`.
+        """
         sums = self.sums
         for _, kind, stretch, tier, points in family.moved:
             month = months[stretch]
@@ -178,11 +182,7 @@ class Tally:
         stands = family.stands[family.owner]
         return self._ended(stands.tier, stands.held, stands.debt, family.status)
 
-    def judged(self, judge: Witness, request: Request, at: datetime) -> None:
-        """What was judged by the recorded facts, and not posted."""
-        self._at = at
-        if judge.award is not None:
-            self._by_rule(judge, judge.award.scale, request)
+    # -- what could not be -----------------------------------------------------------------------------------------
 
     def capped(self, kind: str, wanted: int, made: int) -> None:
         if self.period.counts(self._at):
@@ -201,6 +201,21 @@ class Tally:
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
+    def _moved(self, occurred_at: datetime, kind: str, tier: str, points: int) -> None:
+        at = occurred_at.timestamp()
+        if at >= self._end:
+            return
+        self.points += points
+        if self._start is not None and at < self._start:
+            _count(self.sums.months, (OPENING, kind), points)
+            return
+        quarter = int(at) // _QUARTER_HOUR
+        month = self._months.get(quarter) or self._month(quarter, occurred_at)
+        _count(self.sums.months, (month, kind), points)
+        _count(self.sums.tiers, (tier, kind), points)
+        if kind == "redeem" or kind == "restore":
+            self.redeemed -= points
+
     def _month(self, quarter: int, at: datetime) -> str:
         # A month begins on a quarter of an hour in every zone; the clock changes of a day do not move it.
         day = self.period.calendar.day(at)
@@ -216,27 +231,27 @@ class Tally:
             how = "renewal" if before == after else "promotion" if after > before else "fall"
             self.sums.changes[how] += 1
 
-    def _by_rule(self, judge: Witness, scale: int, request: Request) -> None:
+    def _by_rule(self, by_rule: Mapping[str, Exact], scale: int, request: Request) -> None:
         assert self._family is not None
         if not self.period.counts(self._at):
             if isinstance(request, Purchase) and request.purchase_id in self._family.subjects:
-                self._kept[request.purchase_id] = _exactly(judge, scale)
+                self._kept[request.purchase_id] = _exactly(by_rule, scale)
             return
         if isinstance(request, Purchase | Engagement):
             earned, times = self.sums.earned, self.sums.times
-            for rule, points in judge.by_rule:
+            for rule, points in by_rule.items():
                 key = rule, scale
                 earned[key] = earned.get(key, 0) + points
                 times[rule] = times.get(rule, 0) + 1
             if isinstance(request, Purchase) and request.purchase_id in self._family.subjects:
-                self._kept[request.purchase_id] = _exactly(judge, scale)
+                self._kept[request.purchase_id] = _exactly(by_rule, scale)
         elif isinstance(request, Return):
-            kept, before = _exactly(judge, scale), self._kept.get(request.purchase_id, {})
+            kept, before = _exactly(by_rule, scale), self._kept.get(request.purchase_id, {})
             for rule in kept.keys() | before.keys():
                 self._back(rule, before.get(rule, Fraction()) - kept.get(rule, Fraction()))
             self._kept[request.purchase_id] = kept
         elif isinstance(request, UnlinkedReturn):
-            for rule, back in _exactly(judge, scale).items():
+            for rule, back in _exactly(by_rule, scale).items():
                 self._back(rule, back)
 
     def _back(self, rule: str, points: Fraction) -> None:
@@ -248,8 +263,5 @@ def _count(sums: Counter[tuple[str, str]], key: tuple[str, str], points: int) ->
     sums[key] = sums.get(key, 0) + points  # a Counter's own way takes three times as long
 
 
-def _exactly(judge: Witness, scale: int) -> dict[str, Fraction]:
-    found: dict[str, Fraction] = {}
-    for rule, points in judge.by_rule:
-        found[rule] = found.get(rule, Fraction()) + Fraction(points) / scale
-    return found
+def _exactly(by_rule: Mapping[str, Exact], scale: int) -> dict[str, Fraction]:
+    return {rule: Fraction(points) / scale for rule, points in by_rule.items()}

@@ -88,9 +88,9 @@ class Context:
         """The bytes of an answer."""
         return encode(answer())
 
-    def noted(self, facts: Struct) -> str:
+    def noted(self, facts: Callable[[], Struct]) -> str:
         """The facts of a decision as they are recorded."""
-        return to_text(facts)
+        return to_text(facts())
 
     def birthday(self, account: int, day: date) -> frozenset[str]:
         """Which of day, week and month of the member's birthday a local day falls on."""

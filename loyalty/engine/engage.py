@@ -2,7 +2,7 @@
 
 from loyalty.engine.answers import EventReceipt, LotAnswer
 from loyalty.engine.context import Context, balance_answer
-from loyalty.engine.facts import EngagementFacts
+from loyalty.engine.facts import EngagementFacts, scaled
 from loyalty.engine.programs import ProgramVersion
 from loyalty.engine.record import as_recorded, earn
 from loyalty.engine.standing import tier_in_force
@@ -46,7 +46,9 @@ def record_engagement(context: Context, book: Book, event: Engagement, fingerpri
             recorded_at=book.recorded_at,
         )
     )
-    facts_text = context.noted(EngagementFacts(event, facts, award.points, award.charges))
+    facts_text = context.noted(
+        lambda: EngagementFacts(event, facts, award.points, award.charges, scaled(award.by_rule), award.scale)
+    )
     context.remember(book.close(facts=facts_text, answer=answer, fingerprint=fingerprint))
     return answer
 

@@ -6,7 +6,7 @@ from asyncpg import Record
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.engine.answers import EventExplanation, EventReceipt, Explanation, Receipt
-from loyalty.engine.facts import engagement_facts, purchase_facts
+from loyalty.engine.facts import engagement_facts, exact, purchase_facts
 from loyalty.engine.programs import ProgramVersion
 from loyalty.errors import NotFound, UnknownPurchase
 from loyalty.rules.award import Award, explain, rounding_text
@@ -33,6 +33,7 @@ async def explanation(
             award.points == facts.points
             and award.metric_amount == facts.metric_amount
             and award.charges == facts.charges
+            and (award.by_rule, award.scale) == (exact(facts.by_rule), facts.scale)
             and _says(award, receipt)
         )
     told = None
@@ -63,7 +64,12 @@ async def event_explanation(
     verified = None
     if verify:
         award = version.judge.judge_event(facts.event.type, facts.judged)
-        verified = award.points == facts.points and award.charges == facts.charges and _says(award, receipt)
+        verified = (
+            award.points == facts.points
+            and award.charges == facts.charges
+            and (award.by_rule, award.scale) == (exact(facts.by_rule), facts.scale)
+            and _says(award, receipt)
+        )
     told = None
     if words is not None:
         told = in_words(version.program, receipt.explain, facts.judged, language, words, facts.event.type)

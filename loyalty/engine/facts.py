@@ -1,17 +1,27 @@
 """What a posting records of its decision, as JSON in `posting.facts`: enough to decide it again, or to go on."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from fractions import Fraction
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+from loyalty.rules.exact import Exact
 from loyalty.rules.facts import Facts
 from loyalty.types import Engagement, Purchase, Return, UnlinkedReturn
 
+Scaled = int | str
+"""A number that may be a fraction: 12 or `10/3`."""
+
 
 class PurchaseFacts(Struct, frozen=True, omit_defaults=True):
-    """A purchase as it was judged. `points` is what it earned, `charges` what it used of limits: times and points."""
+    """A purchase as it was judged.
+
+    points: what it earned. charges: what it used of limits: times and points. by_rule: what each rule gave, exactly,
+    in points times `scale`.
+    """
 
     purchase: Purchase
     judged: Facts
@@ -21,6 +31,8 @@ class PurchaseFacts(Struct, frozen=True, omit_defaults=True):
     redeemed_points: int = 0
     redeemed_amount: int = 0
     charges: dict[str, tuple[int, int]] = {}
+    by_rule: dict[str, Scaled] = {}
+    scale: int = 1
 
 
 class EngagementFacts(Struct, frozen=True, omit_defaults=True):
@@ -30,6 +42,8 @@ class EngagementFacts(Struct, frozen=True, omit_defaults=True):
     judged: Facts
     points: int
     charges: dict[str, tuple[int, int]] = {}
+    by_rule: dict[str, Scaled] = {}
+    scale: int = 1
 
 
 class LineBack(Struct, frozen=True, array_like=True):
@@ -109,6 +123,16 @@ class AdjustmentFacts(Struct, frozen=True, omit_defaults=True):
     points: int
     reason: str
     expires_at: datetime | None = None
+
+
+def scaled(points: Mapping[str, Exact]) -> dict[str, Scaled]:
+    """Exact points by rule as they are recorded."""
+    return {rule: part if type(part) is int else str(part) for rule, part in points.items()}
+
+
+def exact(points: Mapping[str, Scaled]) -> dict[str, Exact]:
+    """What `scaled` made, as it was."""
+    return {rule: part if type(part) is int else Fraction(part) for rule, part in points.items()}
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

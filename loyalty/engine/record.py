@@ -6,7 +6,7 @@ import msgspec
 
 from loyalty.engine.answers import LotAnswer, Receipt, TierAnswer
 from loyalty.engine.context import Context, balance_answer
-from loyalty.engine.facts import PurchaseFacts
+from loyalty.engine.facts import PurchaseFacts, scaled
 from loyalty.engine.programs import ProgramVersion
 from loyalty.engine.redeem import InBasket, plan_in_basket, redeem_in_basket
 from loyalty.engine.standing import count_purchase, tier_in_force
@@ -50,7 +50,7 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
     )
     row = book.close(
         facts=context.noted(
-            PurchaseFacts(
+            lambda: PurchaseFacts(
                 purchase,
                 facts,
                 award.points,
@@ -59,6 +59,8 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
                 redemption.points if redemption else 0,
                 redemption.amount if redemption else 0,
                 award.charges,
+                scaled(award.by_rule),
+                award.scale,
             )
         ),
         answer=answer,

@@ -133,7 +133,7 @@ def record_return(context: Context, book: Book, request: Return, fingerprint: by
         kept_charges,
     )
     row = book.close(
-        facts=context.noted(after),
+        facts=context.noted(lambda: after),
         answer=answer,
         fingerprint=fingerprint,
         qualifying_at=bought.occurred_at if lowered else None,
@@ -326,7 +326,7 @@ def record_unlinked_return(
         )
     )
     row = book.close(
-        facts=context.noted(UnlinkedReturnFacts(request, facts, award.points)),
+        facts=context.noted(lambda: UnlinkedReturnFacts(request, facts, award.points)),
         answer=answer,
         fingerprint=fingerprint,
         qualifying_at=at if award.metric_amount else None,

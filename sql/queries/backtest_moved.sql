@@ -1,7 +1,7 @@
--- What moved on a range of accounts, by kind, stretch of time and tier. $1 shard, $2 first, $3 last account, $4 instants
--- in order, at each of which another stretch begins; stretch 0 lies before them all. What was earned and clawed back
--- counts for the tier that judged it, all else for the tier of then. The two differ where something arrived late, or
--- comes back: only there facts are opened. All is looked up by keys, so that a database without statistics does no worse.
+-- What moved on a range of accounts and was not earned, by kind, stretch of time and tier. $1 shard, $2 first, $3 last
+-- account, $4 instants in order, at each of which another stretch begins; stretch 0 lies before them all. What was
+-- clawed back counts for the tier that judged it, all else for the tier of then. All is looked up by keys, so that a
+-- database without statistics does no worse.
 select e.account, e.kind::text, width_bucket(e.occurred_at, $4::timestamptz[]) as stretch,
        coalesce(late.tier, back.tier, stood.tier) as tier, sum(e.points)::bigint as points
 from entry e
@@ -12,7 +12,7 @@ left join lateral (
 ) stood on true
 left join lateral (
     select p.facts::json #>> '{judged,tier}' as tier from posting p
-    where e.kind in ('earn', 'clawback') and e.occurred_at < stood.since
+    where e.kind = 'clawback' and e.occurred_at < stood.since
       and p.shard = e.shard and p.account = e.account and p.number = e.posting
     limit 1
 ) late on true
@@ -26,5 +26,5 @@ left join lateral (
       and b.account = f.account
     limit 1
 ) back on true
-where e.shard = $1::smallint and e.account between $2::bigint and $3::bigint
+where e.shard = $1::smallint and e.account between $2::bigint and $3::bigint and e.kind <> 'earn'
 group by 1, 2, 3, 4
