@@ -1,4 +1,4 @@
-"""Work that several processes share: each is readied once and fed a few pieces ahead; none outlives the whole."""
+"""Work that several processes share: they are started at once, fed a few pieces ahead, and ended with the whole."""
 
 import asyncio
 import gc
@@ -12,8 +12,6 @@ from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
-F = TypeVar("F")
-
 
 LOST = "A process was ended from outside. If memory is short, use fewer: --processes 1."
 
@@ -22,54 +20,58 @@ class ProcessLostError(Exception):
     """One of the processes was ended from outside, as by a machine that is short of memory."""
 
 
-async def share(
-    work: Callable[[T], R], pieces: Iterator[T], processes: int, start: Callable[[F], None], frame: F
-) -> AsyncIterator[R]:
-    """What `work` makes of each piece, as it comes. An error of `work` ends it all, as it is.
+class Processes:
+    """So many processes, from 1; they start at once, and end with the `with` block that holds them.
 
-    Args:
-        work: called in the processes; it, what it takes and what it returns can be pickled.
-        pieces: taken in a thread, since they may be read from a file.
-        processes: how many, from 1.
-        start: readies a process; it calls `ready`, and leaves all that may fail to `work`: an error here would only be
-            told as a lost process.
-        frame: what `start` is called with.
-
-    Raises:
-        ProcessLostError: one of the processes was ended from outside.
+    start: readies each, with the arguments: it calls `ready`, and leaves all that may fail to the work: an error in it
+    would only be told as a lost process.
     """
-    loop = asyncio.get_running_loop()
-    pool = ProcessPoolExecutor(
-        processes, mp_context=get_context("spawn"), initializer=start, initargs=(frame,)
-    )
-    under_way: set[asyncio.Future[R]] = set()
-    try:
-        # A few ahead, so that no process waits and no result piles up.
-        while True:
-            while len(under_way) <= 2 * processes:
-                piece = await asyncio.to_thread(next, pieces, None)
-                if piece is None:
-                    break
-                coming = loop.run_in_executor(pool, work, piece)
-                coming.add_done_callback(_look_at)
-                under_way.add(coming)
-            if not under_way:
-                return
-            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            for one in done:
-                yield one.result()
-    except BrokenExecutor:
-        raise ProcessLostError(LOST) from None
-    finally:
+
+    def __init__(self, number: int, start: Callable[..., None], *arguments: object) -> None:
+        self._number = number
+        self._pool = ProcessPoolExecutor(
+            number, mp_context=get_context("spawn"), initializer=start, initargs=arguments
+        )
+        for _ in range(number):
+            self._pool.submit(_nothing)
+
+    def __enter__(self) -> "Processes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         # What is under way is for the pool to cancel: it stumbles over what others cancelled if it has to end the
         # processes that are left.
-        pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
+    async def share(self, work: Callable[[T], R], pieces: Iterator[T]) -> AsyncIterator[R]:
+        """What `work` makes of each piece, as it comes. An error of `work` ends it all, as it is.
 
-def _look_at(one: asyncio.Future[R]) -> None:
-    """An error after the first is nobody's to read."""
-    if not one.cancelled():
-        one.exception()
+        Args:
+            work: called in the processes; it, what it takes and what it returns can be pickled.
+            pieces: none of them None; taken in a thread, since they may be read from a file.
+
+        Raises:
+            ProcessLostError: one of the processes was ended from outside.
+        """
+        loop = asyncio.get_running_loop()
+        under_way: set[asyncio.Future[R]] = set()
+        try:
+            # A few ahead, so that no process waits and no result piles up.
+            while True:
+                while len(under_way) <= 2 * self._number:
+                    piece = await asyncio.to_thread(next, pieces, None)
+                    if piece is None:
+                        break
+                    coming = loop.run_in_executor(self._pool, work, piece)
+                    coming.add_done_callback(_look_at)
+                    under_way.add(coming)
+                if not under_way:
+                    return
+                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                for one in done:
+                    yield one.result()
+        except BrokenExecutor:
+            raise ProcessLostError(LOST) from None
 
 
 def ready() -> asyncio.AbstractEventLoop:
@@ -80,14 +82,24 @@ def ready() -> asyncio.AbstractEventLoop:
     return asyncio.new_event_loop()
 
 
+def cores() -> int:
+    """How many processes are worth starting."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _nothing() -> None:
+    """Makes a process start."""
+
+
+def _look_at(one: asyncio.Future[R]) -> None:
+    """An error after the first is nobody's to read."""
+    if not one.cancelled():
+        one.exception()
+
+
 def _end_with_parent() -> None:
     """A transaction left open would keep locks, and the database from cleaning up."""
     parent = parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def cores() -> int:
-    """How many processes are worth starting."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

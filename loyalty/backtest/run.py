@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -14,13 +15,13 @@ from loyalty.backtest.part import Part
 from loyalty.backtest.report import Report
 from loyalty.backtest.reporting import report_of
 from loyalty.backtest.tally import Sums
-from loyalty.backtest.worker import Frame, candidate_of, open_view, replay, replay_here, start
+from loyalty.backtest.worker import Frame, candidate_of, open_view, replay, replay_here, start_worker
 from loyalty.db.sql import query
 from loyalty.engine.programs import Programs, load_programs
 from loyalty.errors import FieldError, InvalidRequest
 from loyalty.ledger import store
 from loyalty.members.vault import Vault
-from loyalty.processes import share
+from loyalty.processes import Processes
 from loyalty.program.parse import parse, same_frame
 
 POSTINGS_AT_ONCE = 2_000
@@ -70,32 +71,37 @@ async def backtest(
         ProcessLostError: one of the processes was ended from outside.
     """
     began = time.monotonic()
-    connection = await open_view(database_url)
-    try:
-        programs = await load_programs(connection)
-        if source is not None:
-            check_candidate(programs, source, format)
-        now = await store.ledger_now(connection)
-        # Tills may be a little ahead.
-        until = min(end, now) if end is not None else now + timedelta(minutes=5)
-        if start is not None and start >= until:
-            raise InvalidRequest(
-                "The period is empty: it starts when it is over, or in the future.",
-                errors=[FieldError("from", f"{start.isoformat()} is not before {until.isoformat()}")],
-            )
-        snapshot = await connection.fetchval("select pg_export_snapshot()")
-        frame = Frame(
-            database_url, snapshot, source, format, None if start is None else start.astimezone(UTC),
-            await connection.fetchval("select coalesce(min(occurred_at), now()) from entry"), until.astimezone(UTC),
-            end is None or end > now, verify or source is None, False, {}, BESIDE_TILLS if apart else 0,
-            vault or Vault(),
-        )  # fmt: skip
-        ranges = await _ranges(connection)
-        spread = partial(_spread, connection, programs, ranges, processes if processes > 1 or apart else 0)
-        part, frame, passes = await _passes(spread, frame, len(ranges), progress)
-        members = await _names(connection, part)
-    finally:
-        await connection.close()
+    with ExitStack() as stack:
+        # They start while this one looks around.
+        pool = None
+        if processes > 1 or apart:
+            pool = stack.enter_context(Processes(processes, start_worker, BESIDE_TILLS if apart else 0))
+        connection = await open_view(database_url)
+        try:
+            programs = await load_programs(connection)
+            if source is not None:
+                check_candidate(programs, source, format)
+            now = await store.ledger_now(connection)
+            # Tills may be a little ahead.
+            until = min(end, now) if end is not None else now + timedelta(minutes=5)
+            if start is not None and start >= until:
+                raise InvalidRequest(
+                    "The period is empty: it starts when it is over, or in the future.",
+                    errors=[FieldError("from", f"{start.isoformat()} is not before {until.isoformat()}")],
+                )
+            snapshot = await connection.fetchval("select pg_export_snapshot()")
+            frame = Frame(
+                database_url, snapshot, source, format, None if start is None else start.astimezone(UTC),
+                await connection.fetchval("select coalesce(min(occurred_at), now()) from entry"), until.astimezone(UTC),
+                end is None or end > now, verify or source is None, False, {},
+                vault or Vault(),
+            )  # fmt: skip
+            ranges = await _ranges(connection)
+            spread = partial(_spread, connection, programs, ranges, pool)
+            part, frame, passes = await _passes(spread, frame, len(ranges), progress)
+            members = await _names(connection, part)
+        finally:
+            await connection.close()
     seconds = time.monotonic() - began
     return report_of(part, programs, candidate_of(frame), frame, members, now, seconds, processes, passes)
 
@@ -174,16 +180,15 @@ def _closed(frame: Frame, part: Part) -> dict[str, datetime]:
 
 
 async def _spread(
-    connection: Connection, programs: Programs, ranges: Sequence[Range], processes: int, frame: Frame
+    connection: Connection, programs: Programs, ranges: Sequence[Range], pool: Processes | None, frame: Frame
 ) -> AsyncIterator[Part]:
-    """Replays all ranges in so many processes; none: in this one."""
-    processes = min(processes, len(ranges))
-    if not processes:
+    """Replays all ranges, in the processes if there are any."""
+    if pool is None:
         candidate = candidate_of(frame)
         for where in ranges:
             yield await replay(connection, frame, programs, candidate, where)
         return
-    async for part in share(replay_here, iter(ranges), processes, start, frame):
+    async for part in pool.share(replay_here, ((frame, where) for where in ranges)):
         yield part
 
 

@@ -22,8 +22,7 @@ class Frame(Struct, frozen=True):
     """What every process needs to know. `snapshot`: exported by a transaction that outlives them.
 
     source, format: of the candidate; None: what was in force is replayed against itself. first: nothing occurred before
-    it. verify: decide all again under what was in force. again: not the first pass. niceness: 0 to 19, how readily
-    others go first.
+    it. verify: decide all again under what was in force. again: not the first pass.
     """
 
     database_url: str
@@ -37,13 +36,11 @@ class Frame(Struct, frozen=True):
     verify: bool
     again: bool
     closed: dict[str, datetime]
-    niceness: int
     vault: Vault
 
 
 class _Process:
     loop: asyncio.AbstractEventLoop
-    frame: Frame
     connection: Connection | None = None
     programs: Programs
     candidate: ProgramVersion | None
@@ -98,25 +95,25 @@ async def replay(
     return comparison.part
 
 
-def start(frame: Frame) -> None:
-    """Readies this process."""
+def start_worker(niceness: int) -> None:
+    """Readies this process. niceness: 0 to 19, how readily others go first."""
     _Process.loop = ready()
-    _Process.frame = frame
-    os.nice(frame.niceness)
+    os.nice(niceness)
 
 
-def replay_here(where: Range) -> Part:
+def replay_here(piece: tuple[Frame, Range]) -> Part:
     """Replays one range in this process."""
-    part = _Process.loop.run_until_complete(_replay(where))
+    part = _Process.loop.run_until_complete(_replay(*piece))
     gc.collect()
     return part
 
 
-async def _replay(where: Range) -> Part:
+async def _replay(frame: Frame, where: Range) -> Part:
     # Connected only now: an error here comes back with the range, one in `start` would only break the pool.
     process = _Process
     if process.connection is None:
-        process.connection = await open_view(process.frame.database_url, process.frame.snapshot)
+        process.connection = await open_view(frame.database_url, frame.snapshot)
         process.programs = await load_programs(process.connection)
-        process.candidate = candidate_of(process.frame)
-    return await replay(process.connection, process.frame, process.programs, process.candidate, where)
+        process.candidate = candidate_of(frame)
+        gc.freeze()  # what is there by now stays, and need not be looked through after each range
+    return await replay(process.connection, frame, process.programs, process.candidate, where)

@@ -7,6 +7,7 @@ same call goes on where it was: what is on record already is counted as replayed
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from itertools import islice
 
 import msgspec
@@ -20,7 +21,7 @@ from loyalty.importing.source import DOCUMENT_COLUMNS, Source
 from loyalty.importing.stage import Parcel, Stage
 from loyalty.importing.summary import Summary
 from loyalty.importing.worker import Frame, post_here, start
-from loyalty.processes import share
+from loyalty.processes import Processes
 
 PARCELS = 1_000
 """Units that a process takes at once, unless one account has more: what is posted between two signs of progress."""
@@ -59,16 +60,17 @@ async def import_documents(
     poster = Poster(engine, options)
     done = await _in_order(engine, stage, poster, summary, progress)
     left = _by_account(stage.take(done, by_owner=True))
-    if processes == 1 or stage.units - done <= FEW:
-        parts = _here(poster, left)
-    else:
-        frame = Frame(database_url, engine.vault, options, frozenset(poster.rejected))
-        packed = map(msgspec.msgpack.encode, left)
-        parts = share(post_here, packed, processes, start, frame)
-    async for units, part in parts:
-        summary.add(part)
-        done += units
-        progress("posted", done, stage.units)
+    with ExitStack() as stack:
+        if processes == 1 or stage.units - done <= FEW:
+            parts = _here(poster, left)
+        else:
+            frame = Frame(database_url, engine.vault, options, frozenset(poster.rejected))
+            pool = stack.enter_context(Processes(processes, start, frame))
+            parts = pool.share(post_here, map(msgspec.msgpack.encode, left))
+        async for units, part in parts:
+            summary.add(part)
+            done += units
+            progress("posted", done, stage.units)
     return summary
 
 
