@@ -66,7 +66,7 @@ Quantity = int | Decimal | Fraction
 """Units of goods. Clients send integers and decimals; the kept part of a partly returned line may be a fraction."""
 
 
-class PurchaseLine(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class PurchaseLine(Struct, frozen=True, gc=False, forbid_unknown_fields=True, omit_defaults=True):
     """One line of a basket. `amount` is the line's total after discounts; `quantity` may have a fraction or be zero."""
 
     sku: Text

@@ -56,6 +56,9 @@ class AsIs:
         award = judge.judge(kept_after(bought.purchase, facts), bought.judged)
         self.tally.gave(award.by_rule, award.scale, facts.request, event.occurred_at)
 
+    def close(self) -> None:
+        """As a replay's; there are no books here."""
+
     def end(self) -> str | None:
         """Tells what else moved. Returns the tier of the member; None if nobody stands behind the account any more."""
         return self.tally.recorded(self.family, self.tally.period.stretches().months)

@@ -38,6 +38,7 @@ class ReplayBook(Book):
     def __init__(self, account: int, idle_deadline: Callable[[datetime], datetime], journal: Journal) -> None:
         super().__init__(empty_head(account), (), (), BEGINNING, idle_deadline, journal)
         self.due: datetime | None = None
+        self._idles = False
 
     def _link(self, p: Posting, row: PostingRow) -> PostingRow:  # noqa: ARG002 -- as Account calls it
         return row
@@ -49,13 +50,17 @@ class ReplayBook(Book):
     def _grant(
         self, points: int, earned_at: datetime, life: Life, purchase_id: str | None, origin: int | None = None
     ) -> tuple[OpenLot, int]:
-        self._watch(self._idle_end(self.head.active_at or earned_at) if life.idle else life.expires_at)
+        if life.idle:
+            self._idles = True
+            self._watch(self._idle_end(self.head.active_at or earned_at))
+        else:
+            self._watch(life.expires_at)
         return super()._grant(points, earned_at, life, purchase_id, origin)
 
     def _activity(self, occurred_at: datetime) -> None:
         super()._activity(occurred_at)
-        assert self.head.active_at is not None
-        self._watch(self._idle_end(self.head.active_at))
+        if self._idles and self.head.active_at is not None:
+            self._watch(self._idle_end(self.head.active_at))
 
     def hold(self, redemption_id: str, points: int, until: datetime) -> Hold:
         self._watch(until)

@@ -113,6 +113,8 @@ class Comparison:
         self._play(self._now, self._candidate, events)
         if last:
             self._finish(family, self._now, self._candidate)
+            self._now.close()
+            self._candidate.close()
             self._now = self._candidate = None
 
     def _begin(self, family: Family) -> tuple[Replay | AsIs, Replay]:

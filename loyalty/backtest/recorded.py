@@ -14,6 +14,7 @@ class Bought(Struct, frozen=True):
     purchase: Purchase
     judged: Facts
     points: int
+    total_amount: int
     by_rule: dict[str, Scaled] = {}
     scale: int = 1
 

@@ -76,7 +76,7 @@ class Sink(Protocol):
 class Replay:
     """One family under the programs of one side.
 
-    Call `play` for each event in order, then `end`.
+    Call `play` for each event in order, then `end`, and `close` when nobody looks at the books any more.
     """
 
     def __init__(self, side: Side, family: Family, sink: Sink) -> None:
@@ -143,6 +143,10 @@ class Replay:
             book.at(at)
             self._due(book, at)
 
+    def close(self) -> None:
+        """Parts the books from what they ask, so that they go at once and not when garbage is collected."""
+        self.context.books.clear()
+
     # -- decisions -------------------------------------------------------------------------------------------------
 
     def _purchase(self, book: ReplayBook, event: Event, recorded: Bought) -> None:
@@ -155,7 +159,7 @@ class Replay:
             assert event.id is not None
             context.subjects.setdefault((book.account, event.id), [])
         self.side.before_judging(context, event, recorded.judged.birthday, recorded.judged.used)
-        self._decide(book, event, purchase)
+        self._decide(book, event, purchase, recorded.total_amount)
 
     def _request(self, event: Event, book: ReplayBook) -> Request | None:
         """The request that made a posting; None where another posting's request made it too."""
@@ -215,9 +219,10 @@ class Replay:
         until = None if counted == brought.valid_until else brought.valid_until
         return OpeningTier(SOMEBODY, brought.tier, event.occurred_at, until)
 
-    def _decide(self, book: ReplayBook, event: Event, request: Request) -> None:
+    def _decide(self, book: ReplayBook, event: Event, request: Request, amount: int = 0) -> None:
+        """Posts a request, or what can be made of it. amount: of a purchase, all lines together."""
         context, account = self.context, book.account
-        if self._needs_rows(book, request):
+        if self._needs_rows(book, request, amount):
             context.rows[account] = self._rows_for(book, request)
         self.sink.begin(book, event.occurred_at)
         key = ("opening", event.id or "") if event.kind == "opening" else None
@@ -309,12 +314,11 @@ class Replay:
             self.context.post_due(book, through)
             self._took(book, None)
 
-    def _needs_rows(self, book: ReplayBook, request: Request) -> bool:
+    def _needs_rows(self, book: ReplayBook, request: Request, amount: int) -> bool:
         """Whether the decision may change the tier."""
         if not isinstance(request, Purchase):
             return isinstance(request, Return | UnlinkedReturn | OpeningTier)
         programs, at = self.context.programs, request.occurred_at
-        amount = sum([line.amount for line in request.lines])
         return not programs.one_window() or needs_tiers(programs.at(at), book.head, at, amount, 1)
 
     def _rows_for(self, book: ReplayBook, request: Request) -> list[Qualifying]:

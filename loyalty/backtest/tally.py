@@ -21,6 +21,7 @@ from loyalty.rules.exact import Exact
 from loyalty.types import Engagement, Purchase, Request, Return, UnlinkedReturn
 
 _QUARTER_HOUR = 900
+_EARNING = (Purchase, Engagement)
 
 
 @dataclass(slots=True)
@@ -233,18 +234,16 @@ class Tally:
 
     def _by_rule(self, by_rule: Mapping[str, Exact], scale: int, request: Request) -> None:
         assert self._family is not None
+        if isinstance(request, Purchase) and request.purchase_id in self._family.subjects:
+            self._kept[request.purchase_id] = _exactly(by_rule, scale)
         if not self.period.counts(self._at):
-            if isinstance(request, Purchase) and request.purchase_id in self._family.subjects:
-                self._kept[request.purchase_id] = _exactly(by_rule, scale)
             return
-        if isinstance(request, Purchase | Engagement):
+        if isinstance(request, _EARNING):
             earned, times = self.sums.earned, self.sums.times
             for rule, points in by_rule.items():
                 key = rule, scale
                 earned[key] = earned.get(key, 0) + points
                 times[rule] = times.get(rule, 0) + 1
-            if isinstance(request, Purchase) and request.purchase_id in self._family.subjects:
-                self._kept[request.purchase_id] = _exactly(by_rule, scale)
         elif isinstance(request, Return):
             kept, before = _exactly(by_rule, scale), self._kept.get(request.purchase_id, {})
             for rule in kept.keys() | before.keys():
