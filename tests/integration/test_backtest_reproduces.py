@@ -14,6 +14,7 @@ from loyalty.backtest.recorded import bought
 from loyalty.backtest.replay import Replay
 from loyalty.backtest.sides import Side
 from loyalty.backtest.worker import open_view
+from loyalty.db.connect import connect_owner
 from loyalty.db.sql import query
 from loyalty.engine.programs import load_programs
 from loyalty.ledger.rows import EntryRow, LotRow, TierRow, UseRow
@@ -163,3 +164,18 @@ async def test_a_random_history_under_three_programs_is_reproduced(database_url:
         sums = await ledger.fetch("select counter::text, sum(points)::bigint from entry group by 1")
         issued = dict(tuple(row) for row in sums)["issued"]
         assert report.now.total.issued - report.now.total.clawed_back == issued
+
+
+async def test_points_on_record_that_do_not_come_to_the_balance_are_named(database_url: str) -> None:
+    async with open_ledger(database_url, program(), "ada", "bob") as ledger:
+        for member in ("ada", "bob"):
+            await ledger.do(purchase(10000, member=member))
+    owner = await connect_owner(database_url)
+    await owner.execute(
+        "set session_replication_role = replica;"
+        """ update posting set facts = replace(facts, '"points":100,', '"points":101,')"""
+    )
+    await owner.close()
+    report = await backtest(database_url, program(), processes=1)
+    assert report.reproduced.accounts == 1, "ada's is decided again, bob's is read"
+    assert report.reproduced.examples == ["bob: balance 100 in the ledger, 101 recorded"]
