@@ -20,7 +20,7 @@ from loyalty.engine.answers import Answer
 from loyalty.engine.context import Context
 from loyalty.engine.decide import decide
 from loyalty.engine.due import post_due
-from loyalty.engine.item import Item, belongs_to_another, keys_of, paying_with, replay
+from loyalty.engine.item import Item, belongs_to_another, paying_with, replay
 from loyalty.engine.loading import load_context, verdict_due
 from loyalty.engine.mishaps import Moved, Then, meaning
 from loyalty.engine.resolve import resolve
@@ -216,7 +216,7 @@ async def decide_items(
         account = item.where[1]
         owners.append(account)
         accounts[account] = accounts.get(account, False) or item.address.needs_lots
-    keys = list({key for item in items for key in keys_of(item)})
+    keys = list({key for item in items for key in item.keys})
     requests = [item.normal for item in items]
     with step("lock", accounts=len(accounts)):
         context, found = await load_context(engine, connection, shard, accounts, keys, requests, owners)
@@ -263,7 +263,8 @@ def _outcome(context: Context, found: dict[RequestKey, Recorded], item: Item) ->
         post_due(context, book, book.recorded_at)
     if own is not None:
         found[own] = Recorded(item.where[0], account, item.fingerprint, body)
-    for key in keys_of(item):
+    for key in item.keys:
         # The redemption inside a purchase has an id too, which no other request may have.
-        found.setdefault(key, Recorded(item.where[0], account, None, body))
+        if key not in found:
+            found[key] = Recorded(item.where[0], account, None, body)
     return Answer(body, replayed)

@@ -13,8 +13,9 @@ from loyalty.types import Request
 
 MOST = 64
 """Requests in a batch."""
-SECOND_FROM = 16
-"""How many must wait before a second batch goes while one is under way: uncapped, batches would convoy."""
+SECOND_FROM = 32
+"""How many must wait before a second batch goes while one is under way. Batches of 16 cost half as much again a request
+as batches of 32, in this process and in Postgres."""
 QUEUE = 4096
 """Requests that may wait; beyond it they are refused at once, with Retry-After."""
 

@@ -18,6 +18,8 @@ class Item:
     request: Request
     actor: Actor | None = None
     address: Addressed = field(init=False)
+    keys: list[RequestKey] = field(init=False)
+    """The ids that it takes or is about."""
     name: Name | None = None
     normal: Request = field(init=False)
     fingerprint: bytes = field(init=False)
@@ -28,6 +30,7 @@ class Item:
         """Its one form, and what to look for. A request that has none is refused here."""
         try:
             self.address = address(self.request)
+            self.keys = _keys(self.address, self.request)
             if self.address.member is not None:
                 self.name = parse_reference(self.address.member)
             self.normal = normalised(self.request)
@@ -39,11 +42,10 @@ class Item:
             self.outcome = InvalidRequest("The request holds a text or a time that cannot be recorded.")
 
 
-def keys_of(item: Item) -> list[RequestKey]:
-    """The ids that an item takes or is about."""
-    keys = [key for key in (item.address.key, item.address.subject) if key is not None]
-    if isinstance(item.request, Purchase) and item.request.redemption is not None:
-        keys.append(("redemption", item.request.redemption.redemption_id))
+def _keys(address: Addressed, request: Request) -> list[RequestKey]:
+    keys = [key for key in (address.key, address.subject) if key is not None]
+    if isinstance(request, Purchase) and request.redemption is not None:
+        keys.append(("redemption", request.redemption.redemption_id))
     return keys
 
 

@@ -5,11 +5,11 @@ from collections import defaultdict
 import asyncpg
 
 from loyalty.engine.access import Access
-from loyalty.engine.item import Item, belongs_to_another, keys_of, paying_with, replay
+from loyalty.engine.item import Item, belongs_to_another, paying_with, replay
 from loyalty.errors import LoyaltyError, UnknownClaim, UnknownMember, UnknownPurchase, UnknownRedemption
 from loyalty.ledger import store
 from loyalty.ledger.store import RequestKey, Where
-from loyalty.members.directory import look_up, why_not_found
+from loyalty.members.directory import why_not_found
 
 
 async def resolve(engine: Access, connection: asyncpg.Connection, items: list[Item]) -> list[Item]:
@@ -19,10 +19,11 @@ async def resolve(engine: Access, connection: asyncpg.Connection, items: list[It
     it is known whose the id became.
     """
     names = list({item.name for item in items if item.name is not None})
-    keys = list({key for item in items for key in keys_of(item)})
-    members = await look_up(connection, engine.vault, names) if names else {}
+    keys = list({key for item in items for key in item.keys})
+    spread = engine.vault.spread(names)
+    owners, found = await store.find(connection, engine.shards, list(spread), keys)
+    members = {spread[stored]: where for stored, where in owners.items()}
     doubt = await why_not_found(connection, engine.vault, [name for name in names if name not in members])
-    found = await store.find_requests(connection, engine.shards, keys) if keys else {}
     coming: dict[RequestKey, set[Where]] = defaultdict(set)
     todo = []
     for item in items:
@@ -46,7 +47,7 @@ async def resolve(engine: Access, connection: asyncpg.Connection, items: list[It
             item.outcome = belongs_to_another(item)
             continue
         item.where = where
-        for key in keys_of(item):
+        for key in item.keys:
             coming[key].add(where)
         todo.append(item)
     return todo

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from asyncpg import Connection, Record
 
@@ -18,8 +19,7 @@ Where = tuple[int, int]
 """Shard and account."""
 
 
-@dataclass(slots=True, frozen=True)
-class Recorded:
+class Recorded(NamedTuple):
     """A request that is in the ledger already. `account` is the one that a merged account went to."""
 
     shard: int
@@ -98,10 +98,26 @@ async def find_requests(
         [key[0] for key in keys],
         [key[1] for key in keys],
     )
-    return {
-        (row["kind"], row["id"]): Recorded(row["shard"], row["account"], row["fingerprint"], row["answer"])
-        for row in rows
-    }
+    return _recorded(rows)
+
+
+async def find(
+    connection: Connection, shard_count: int, names: Sequence[tuple[str, str]], keys: Sequence[RequestKey]
+) -> tuple[dict[tuple[str, str], Where], dict[RequestKey, Recorded]]:
+    """The accounts of those of the names (scheme and value as they are kept) that somebody bears, and those of the
+    requests that are recorded."""
+    row = await connection.fetchrow(
+        query("find"),
+        shard_count,
+        [name[0] for name in names],
+        [name[1] for name in names],
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+    )
+    assert row is not None
+    places, shards, accounts, recorded = row
+    owners = zip(places or (), shards or (), accounts or (), strict=True)
+    return {names[place - 1]: (shard, account) for place, shard, account in owners}, _recorded(recorded or ())
 
 
 async def lock_accounts(
@@ -142,12 +158,7 @@ async def lock_accounts(
         holds=holds,
         counters=counted,
         budgets={budget["rule"]: budget["points"] for budget in row["budgets"] or ()},
-        found={
-            (found["kind"], found["id"]): Recorded(
-                shard, found["account"], found["fingerprint"], found["answer"]
-            )
-            for found in row["recorded"] or ()
-        },
+        found=_recorded(row["recorded"] or ()),
     )
 
 
@@ -246,6 +257,11 @@ async def tier_changes(
     for row in await connection.fetch(query("tier_changes"), shard, accounts):
         found[row["account"]].append(TierRow(*row))
     return found
+
+
+def _recorded(rows: Iterable[Record]) -> dict[RequestKey, Recorded]:
+    """Rows of the SQL type found_request."""
+    return {(row["kind"], row["id"]): Recorded(*tuple(row)[2:]) for row in rows}
 
 
 def _holds(rows: Iterable[Record], used: Iterable[Record]) -> dict[int, list[Hold]]:

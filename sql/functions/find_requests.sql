@@ -1,8 +1,7 @@
 -- Requests that were recorded, by kind and id: where they lie, and what was answered. An account that was merged is
 -- given as the one it went to.
 create or replace function find_requests(p_shards smallint, p_kinds posting_kind[], p_ids text[])
-returns table (kind posting_kind, id text, shard smallint, account bigint, fingerprint bytea, answer bytea)
-language sql stable as $$
+returns setof found_request language sql stable as $$
     select p.kind, p.id, coalesce(a.merged_shard, p.shard), coalesce(a.merged_into, p.account), p.fingerprint, p.answer
     from generate_series(0, p_shards - 1) s (shard), unnest(p_kinds, p_ids) q (kind, id)
     join posting p on p.kind = q.kind and p.id = q.id

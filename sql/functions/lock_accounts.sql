@@ -30,8 +30,23 @@ begin
         order by a.account for no key update of a
     ) a;
 
-    now := ledger_now();
-    program_version := (select max(v.version) from program_version v);
+    -- Of a request on an account that was merged, as of the one it went to. One look-up by the whole key for each request,
+    -- whatever the planner thinks of tables that have no statistics yet: joined, it read the shard's requests all through.
+    select ledger_now(), (select max(v.version) from program_version v), (
+            select array_agg(row(p.kind, p.id, coalesce(a.merged_shard, p.shard), coalesce(a.merged_into, p.account),
+                p.fingerprint, p.answer)::found_request)
+            from unnest(p_kinds, p_ids) as q (kind, id)
+            cross join lateral (
+                select * from posting r where r.shard = p_shard and r.kind = q.kind and r.id = q.id offset 0
+            ) p
+            join account a on a.shard = p_shard and a.account = p.account
+        ), case when p_counters then (
+            select array_agg(row(c.account, c.rule, c.day, c.times, c.points)::counter_row)
+            from counter c where c.shard = p_shard and c.account = any (p_accounts)
+        ) end, case when p_counters then (
+            select array_agg(row(b.rule, b.points, null)::budget_row) from budget b where b.shard = p_shard
+        ) end
+    into now, program_version, recorded, counters, budgets;
 
     select array_agg(h.account) filter (where h.account = any (p_loaded) or h.due_at <= lock_accounts.now),
         array_agg(h.account) filter (where h.pending_until > lock_accounts.now or (h.active_at is null and h.balance <> 0))
@@ -62,23 +77,6 @@ begin
             where u.purpose in ('hold', 'merge');
         end if;
     end if;
-
-    if p_counters then
-        select array_agg(row(c.account, c.rule, c.day, c.times, c.points)::counter_row)
-        into counters from counter c where c.shard = p_shard and c.account = any (p_accounts);
-
-        select array_agg(row(b.rule, b.points, null)::budget_row) into budgets from budget b where b.shard = p_shard;
-    end if;
-
-    -- Of an account that was merged, as of the one it went to. One look-up by the whole key for each request, whatever the
-    -- planner thinks of tables that have no statistics yet: joined, it read the shard's requests all through.
-    select array_agg(row(p.kind, p.id, coalesce(a.merged_into, p.account), p.number, p.fingerprint, p.answer)::found_request)
-    into recorded
-    from unnest(p_kinds, p_ids) as q (kind, id)
-    cross join lateral (
-        select * from posting r where r.shard = p_shard and r.kind = q.kind and r.id = q.id offset 0
-    ) p
-    join account a on a.shard = p_shard and a.account = p.account;
 end $$;
 revoke all on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean) from public;
 grant execute on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean) to loyalty_app;

@@ -55,5 +55,5 @@ create type used_lot as (
     earned_at timestamptz, spendable_from timestamptz, expires_at timestamptz, idle boolean, purchase_id text
 );
 create type found_request as (
-    kind posting_kind, id text, account bigint, number integer, fingerprint bytea, answer bytea
+    kind posting_kind, id text, shard smallint, account bigint, fingerprint bytea, answer bytea
 );

@@ -9,6 +9,7 @@ import pytest
 from loyalty.db.connect import connect_owner
 from loyalty.ledger import rows
 from loyalty.ledger.state import Head, OpenLot, UsedLot
+from loyalty.ledger.store import Recorded
 from loyalty.rewards.store import CancelledRow, VoucherRow
 
 ROW_TYPES: dict[str, tuple[str, ...]] = {
@@ -26,6 +27,7 @@ ROW_TYPES: dict[str, tuple[str, ...]] = {
     "head_row": rows.HeadRow._fields,
     "locked_head": tuple(field.name for field in fields(Head) if field.name != "loaded"),
     "open_lot_row": ("account", *(field.name for field in fields(OpenLot))),
+    "found_request": ("kind", "id", *Recorded._fields),
     "used_lot": ("account", "posting", *(field.name for field in fields(UsedLot))),
 }
 STORED = {
