@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from loyalty.db.connect import connect_owner
 from loyalty.engine.engine import Engine
-from tests.builders import BASE, START, back, day, goods_back, open_ledger, program, purchase, told
+from tests.builders import BASE, START, back, day, goods_back, line, open_ledger, program, purchase, told
 from tests.vault import VAULT
 
 
@@ -110,6 +110,25 @@ async def test_a_return_never_takes_of_a_budget(database_url: str) -> None:
         assert await ledger.value("select points::int from budget") == 50
         assert (await ledger.do(purchase(1000, member="bob"))).points_earned == 10
         assert (await ledger.do(purchase(1000))).points_earned == 10
+
+
+async def test_a_return_never_takes_more_of_a_budget_for_a_rule_that_would_now_give_more(
+    database_url: str,
+) -> None:
+    """Without the gift another rule of its group wins, and what multiplies its points would come to more."""
+    rules = (
+        BASE
+        + flat("gift", 100, group="g").replace("group", 'where = { sku = "A" }\ngroup')
+        + '[[rules]]\nid = "goods"\nkind = "spend"\npoints = 9\nper_amount = 100\nwhere = { sku = "B" }\ngroup = "g"\n'
+        + '[[rules]]\nid = "x2"\nkind = "multiplier"\nfactor = 2\nlimit = { budget_points = 500 }\n'
+    )
+    async with open_ledger(database_url, program(rules=rules), "ada") as ledger:
+        basket = (line(100, sku="A"), line(1000, sku="B"))
+        assert (await ledger.do(purchase(basket, id="p"))).points_earned == 11 + 100 + 11
+        assert (await ledger.do(goods_back("p", START, back(1)))).points_clawed_back == 0
+        assert await ledger.value("select points::int from budget") == 11
+        assert (await ledger.do(goods_back("p"))).points_clawed_back == 122
+        assert await ledger.value("select points::int from budget") == 0
 
 
 async def test_two_parts_and_the_whole_give_back_the_same_of_a_budget(database_url: str) -> None:

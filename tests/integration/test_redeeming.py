@@ -98,6 +98,14 @@ async def test_a_quote_is_the_receipt_and_writes_nothing(database_url: str) -> N
         assert quoted == receipt
 
 
+async def test_a_quote_tells_a_blocked_member_that_nothing_may_be_redeemed(database_url: str) -> None:
+    async with open_ledger(database_url, program(), "ada") as ledger:
+        await ledger.do(adjust(70))
+        for status, most in (("active", 70), ("blocked", 0)):
+            await ledger.fetch(f"update account set status = '{status}'")
+            assert msgspec.json.decode(await ledger.engine.quote(purchase(10000)))["max_points"] == most
+
+
 @pytest.mark.parametrize("points", ["", expiry(days=1), "pending_days = 3"])
 async def test_a_quote_tells_the_most_points_that_may_be_redeemed_now(database_url: str, points: str) -> None:
     async with open_ledger(database_url, program(points), "ada") as ledger:

@@ -149,6 +149,17 @@ async def test_a_late_purchase_of_a_time_before_the_tier_that_its_member_holds(d
         await ledger.assert_sound()
 
 
+async def test_a_tier_reached_and_over_in_the_past_is_judged_by_the_version_of_its_end(
+    database_url: str,
+) -> None:
+    async with open_ledger(database_url, program(), "ada") as ledger:
+        await ledger.do(purchase(1000))
+        await ledger.move_clock(START + timedelta(days=800))
+        await ledger.put(program(policy='downgrade = "never"'))
+        await ledger.do(purchase(500000, START + timedelta(days=1)))  # it arrives two years late
+        assert (await history(ledger))[-2:] == [("silver", "promotion"), ("ordinary", "review")]
+
+
 async def test_points_never_count_as_spend(database_url: str) -> None:
     async with open_ledger(database_url, program(), "ada") as ledger:
         await ledger.do(adjust(1000000))
