@@ -239,6 +239,16 @@ FORGERIES = {
     "a hold ended twice at once": (_release, _ended_twice, "LY001"),
     "a hold that nobody took": (_release, _ends_no_hold, "LY001"),
     "a hold that stays open though released": (_release, _without("ended"), "LY001"),
+    "rows of a posting that is not there": (_earn, _without("postings", number=-1), "LY001"),
+    "an entry of an older posting": (_earn, _row("entries", posting=1), "LY001"),
+    "a lot of an older posting": (_earn, _row("lots", posting=1), "LY001"),
+    "a use of an older posting": (_redeem, _row("uses", posting=1), "LY001"),
+    "a lot for debt that nobody took on": (
+        _earn,
+        _without("entries", seq=-1, balance=-100, debt=100),
+        "LY001",
+    ),
+    "a posting with another hash than its head": (_earn, _row("postings", hash=bytes(32)), "LY001"),
 }
 
 
@@ -263,34 +273,23 @@ async def test_a_decision_that_contradicts_the_books_is_refused_and_nothing_is_w
 
 
 UNSEEN = {
-    "rows of a posting that is not there": (_earn, _without("postings", number=-1)),
-    "an entry of an older posting": (_earn, _row("entries", posting=1)),
-    "a lot of an older posting": (_earn, _row("lots", posting=1)),
-    "a use of an older posting": (_redeem, _row("uses", posting=1)),
-    "a lot for debt that nobody took on": (_earn, _without("entries", seq=-1, balance=-100, debt=100)),
     "a gap between lots": (_earn, _row("lots", lot=90)),
     "an origin that was never granted": (_earn, _row("lots", origin=90)),
     "a restore from nowhere": (_earn, _row("lots", origin=1)),
     "a redemption entered as an adjustment": (_redeem, _row("entries", kind="adjust")),
     "an earn entered as a restore": (_earn, _row("entries", kind="restore")),
-    "a hash that does not follow": (_earn, _row("postings", hash=bytes(32))),
-    "a head with another hash": (_earn, _hash_of_nothing),
+    "a hash that does not follow": (_earn, _both(_row("postings", hash=bytes(32)), _hash_of_nothing)),
 }
 
 
 @pytest.mark.parametrize("what", UNSEEN)
-async def test_what_moves_no_point_wrongly_may_pass_but_the_audit_names_it(
+async def test_what_moves_no_point_wrongly_passes_and_the_audit_names_it(
     ledger: str, app: asyncpg.Connection, what: str
 ) -> None:
     moves, doctor = UNSEEN[what]
     (head,), journal = await _decided(app, "ada", moves)
-    try:
-        await store.post(app, 0, [doctor(head, journal)], journal, [], [])
-    except asyncpg.PostgresError as error:
-        refused = error.sqlstate
-    else:
-        refused = ""
-    assert refused == "LY001" or not (await audit(ledger)).clean
+    await store.post(app, 0, [doctor(head, journal)], journal, [], [])
+    assert not (await audit(ledger)).clean
 
 
 @pytest.mark.parametrize("moves", [_earn, _redeem, _release])
