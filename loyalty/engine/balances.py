@@ -7,17 +7,17 @@ accounts, and those with very many lots, wait in lanes of their own, so that the
 import asyncio
 import re
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
-from asyncpg import Connection, Record
+from asyncpg import Connection
 
 from loyalty.engine.access import Access
 from loyalty.engine.answers import encode
 from loyalty.engine.due import post_due
 from loyalty.engine.loading import load_tiers, make_context, verdict_due
-from loyalty.engine.programs import load_programs
+from loyalty.engine.programs import ProgramVersion, load_programs
 from loyalty.engine.reads import SOON, balance_of
 from loyalty.errors import Overloaded, UnknownMember
 from loyalty.ledger import store
@@ -25,7 +25,6 @@ from loyalty.ledger.chain import EPOCH
 from loyalty.ledger.state import NEVER
 from loyalty.members.directory import look_up, why_not_found
 from loyalty.members.identity import Name, parse_reference
-from loyalty.rules.redeem import amount_for_points
 
 MOST = 64
 """Reads that one statement answers."""
@@ -40,8 +39,8 @@ QUEUE = 4096
 """Reads that may wait in a lane; beyond it they are refused at once, with Retry-After."""
 RETRY_AFTER_SECONDS = 1
 
-_STATEMENT = "select * from read_balances($1, $2, $3, $4, $5)"
-_FRACTION = re.compile(r"\.(\d{1,6})\+00")
+_STATEMENT = "select * from read_balances($1, $2, $3, $4, $5, $6, $7, $8)"
+_FRACTION = re.compile(rb"\.(\d{1,5})Z")
 
 
 class _Read:
@@ -71,6 +70,7 @@ class _Lane:
         self._most = most
         self._queue: deque[_Read] = deque()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._gathering = False
 
     def put(self, read: _Read) -> None:
         if len(self._queue) >= QUEUE:
@@ -79,21 +79,30 @@ class _Lane:
             )
             return
         self._queue.append(read)
-        self._start()
+        if not self._gathering:
+            self._start()
 
     def _start(self) -> None:
         """A statement goes when none is under way; a second one beside it when many wait."""
-        while self._queue and (
+        if self._queue and (
             not self._under_way or (len(self._under_way) == 1 and len(self._queue) >= SECOND_FROM)
         ):
-            reads = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
-            task = asyncio.create_task(self._answer(reads))
+            self._gathering = True
+            task = asyncio.create_task(self._next())
             self._under_way.add(task)
             task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
+        if not self._gathering:
+            self._start()
+
+    async def _next(self) -> None:
+        """Serves what has gathered until its turn comes: reads that arrived together go together."""
+        reads = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
+        self._gathering = False
         self._start()
+        await self._answer(reads)
 
     async def _answer(self, reads: list[_Read]) -> None:
         try:
@@ -114,6 +123,8 @@ class Balances:
         self._quick = _Lane(self._read_few, MOST)
         self._many = _Lane(self._read_many, MOST_MANY)
         self._judged = _Lane(self._judge, MOST_JUDGED)
+        self._version = access.programs_known.at(datetime.now(UTC))
+        """By whose terms SQL says what points are worth; where another is in force, Python reads, and this changes."""
 
     async def read(self, member: str) -> bytes:
         """A member's balance, lots, holds and tier as JSON. Raises UnknownMember, InvalidRequest, Overloaded."""
@@ -129,48 +140,64 @@ class Balances:
 
     async def _read(self, reads: list[_Read], many: int) -> None:
         """Answers those that SQL can tell whole, and sends the others to their lanes."""
-        named = _by_name(reads)
-        spread = self._access.vault.spread(named)
+        stored = self._access.vault.stored
+        asked = [(read, value) for read in reads for value in stored(read.name)]
         # One text each: an array costs asyncpg more than the rest of the call. Nothing in them holds a space.
-        schemes, values = " ".join([scheme for scheme, _ in spread]), " ".join([value for _, value in spread])
-        rows: list[Record] = []
-        async with self._access.pool.acquire() as connection:
-            for shard in range(self._access.shards):
-                if len(rows) < len(named):
-                    rows += await connection.fetch(_STATEMENT, shard, schemes, values, SOON, many)
-            if rows:
-                await self._know_programs(connection, rows[-1]["program_version"])
-        if rows:
-            places = list(spread.values())
-            self._tell([named.pop(places[row["place"] - 1], []) for row in rows], rows)
-        await self._call_unknown(named)
+        schemes = " ".join([read.name.scheme for read, _ in asked])
+        values = " ".join([value for _, value in asked])
+        version = self._version
+        policy, lowest = version.program.redemption, version.program.tiers[0].id
+        points, amount = (policy.points, policy.amount) if policy else (1, 0)
+        unknown = set(reads)
+        if asked:
+            async with self._access.pool.acquire() as connection:
+                for shard in range(self._access.shards):
+                    now_us, newest, lines = await connection.fetchrow(
+                        _STATEMENT, shard, schemes, values, SOON, many, points, amount, lowest
+                    )
+                    await self._know_programs(connection, newest)
+                    now = EPOCH + timedelta(microseconds=now_us)
+                    self._version = self._access.programs_known.at(now)
+                    told = zip(asked, _instants(lines, len(asked)).split(b"\n"), strict=True)
+                    unknown -= self._tell(told, now, by=version)
+                    if not unknown:
+                        break
+        if unknown:
+            await self._call_unknown(list(unknown))
 
-    def _tell(self, asked: list[list[_Read]], rows: list[Record]) -> None:
-        now = EPOCH + timedelta(microseconds=rows[0]["now_us"])  # a timestamp in each row costs more
-        version = self._access.programs_known.at(now)
-        redemption, lowest = version.program.redemption, version.program.tiers[0].id
-        as_of = encode(now).decode()
-        for reads, row in zip(asked, rows, strict=True):
-            _, lane, _, _, member_id, tier, balance, held, pending, debt, lists, idle, active_at = row
-            if lane is None:
-                lists = _instants(lists)
-                if idle:
-                    dies_at = self._access.programs_known.idle_deadline(active_at)
-                    lane = "judge" if dies_at <= now else None
-                    lists = _with_idle(lists, idle, dies_at, dies_at <= now + SOON)
-            if lane is not None:
-                waiting = self._many if lane == "many" else self._judged
-                for read in reads:
-                    waiting.put(read)
+    def _tell(
+        self, told: Iterable[tuple[tuple[_Read, str], bytes]], now: datetime, by: ProgramVersion
+    ) -> set[_Read]:
+        """Answers reads with their lines, or sends them on; leaves out those of whom SQL knows nothing."""
+        found = set()
+        for (read, _), line in told:
+            if not line:
                 continue
-            available = balance + debt - held - pending
-            amount = amount_for_points(redemption, available) if available > 0 else 0
-            body = (
-                f'{{"member_id":"{member_id}","as_of":{as_of},"balance":{balance},"available":{available},'
-                f'"held":{held},"pending":{pending},"debt":{debt},"amount":{amount},{lists},"tier":"{tier or lowest}"}}'
-            ).encode()
-            for read in reads:
+            found.add(read)
+            if line == b"many":
+                self._many.put(read)
+                continue
+            body = self._with_idle(line, now) if line.startswith(b"idle") else line
+            if body.startswith(b"{") and by is self._version:
                 read.succeed(body)
+            else:
+                self._judged.put(read)
+        return found
+
+    def _with_idle(self, line: bytes, now: datetime) -> bytes:
+        """The answer of an account whose points all die together, from `idle,points,active_at,answer`; empty when they
+        are dead."""
+        _, points, active_us, body = line.split(b",", 3)
+        dies_at = self._access.programs_known.idle_deadline(EPOCH + timedelta(microseconds=int(active_us)))
+        if dies_at == NEVER:
+            return body
+        if dies_at <= now:
+            return b""
+        end = b'"expires_at":' + encode(dies_at)
+        body = body.replace(b'"expires_at":null', end)
+        if dies_at <= now + SOON:
+            body = body.replace(b'"expiring":[', b'"expiring":[{"points":%s,%s}' % (points, end))
+        return body
 
     async def _judge(self, reads: list[_Read]) -> None:
         """Posts in memory what is due on the accounts, and tells how they stand then."""
@@ -194,18 +221,17 @@ class Balances:
                     for read in asked[book.account]:
                         read.succeed(body)
                     await asyncio.sleep(0)  # others first
-        await self._call_unknown(named)
+        await self._call_unknown([read for reads in named.values() for read in reads])
 
-    async def _call_unknown(self, named: dict[Name, list[_Read]]) -> None:
+    async def _call_unknown(self, reads: Sequence[_Read]) -> None:
         """Fails the reads of names under which nobody was found."""
-        doubt = await why_not_found(self._access.pool, self._access.vault, named)
-        for name, reads in named.items():
-            for read in reads:
-                read.fail(
-                    UnknownMember(f"No member is called {read.member}.")
-                    if doubt is None or name.scheme == "id"
-                    else doubt
-                )
+        doubt = await why_not_found(self._access.pool, self._access.vault, [read.name for read in reads])
+        for read in reads:
+            read.fail(
+                UnknownMember(f"No member is called {read.member}.")
+                if doubt is None or read.name.scheme == "id"
+                else doubt
+            )
 
     async def _know_programs(self, connection: Connection, newest: int) -> None:
         if newest != self._access.programs_known.newest:
@@ -219,21 +245,8 @@ def _by_name(reads: list[_Read]) -> dict[Name, list[_Read]]:
     return named
 
 
-def _instants(lists: str) -> str:
-    """Lists as SQL wrote them, with instants as the engine writes them: 2026-01-31T12:00:00Z, a fraction in full."""
-    if "." in lists:
-        lists = _FRACTION.sub(lambda found: f".{found[1]:0<6}+00", lists)
-    return lists.replace('+00"', 'Z"').replace(" ", "T")
-
-
-def _with_idle(lists: str, points: int, dies_at: datetime, soon: bool) -> str:
-    """Lists of an account whose points all die together at an instant."""
-    if dies_at == NEVER:
-        return lists
-    text = encode(dies_at).decode()
-    lists = lists.replace('"expires_at":null', f'"expires_at":{text}')
-    return (
-        lists.replace('"expiring":[', f'"expiring":[{{"points":{points},"expires_at":{text}}}')
-        if soon
-        else lists
-    )
+def _instants(lines: bytes, count: int) -> bytes:
+    """Lines as SQL wrote them, with instants as the engine writes them: 2026-01-31T12:00:00Z, a fraction in full."""
+    if lines.count(b".") > count:  # the one of `as_of`, in full already
+        lines = _FRACTION.sub(lambda found: b".%sZ" % found[1].ljust(6, b"0"), lines)
+    return lines.replace(b" ", b"T")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import timedelta
 from random import Random
 
 import asyncpg
@@ -157,3 +158,41 @@ async def test_a_lost_connection_fails_the_reads_under_way_and_no_later_one(ledg
         for answer in told
     )
     assert await ledger.engine.balance("ada")
+
+
+async def test_what_points_are_worth_follows_the_program_in_force(ledger: Ledger) -> None:
+    """Also at once after a version came into force, and for many reads at once, of which some name a member twice."""
+    await ledger.do(purchase(10000))
+    await ledger.do(purchase(7000, member="bob"))
+    worth = {member: (await ledger.balance(member)).amount for member in ("ada", "bob")}
+    assert worth == {"ada": 100, "bob": 70}
+    later = await ledger.engine.now() + timedelta(days=1)
+    await ledger.put(program(expiry("after", months=12), redemption="points = 2\namount = 3"))
+    await ledger.put(program(expiry("after", months=12), redemption=""), effective_from=later)
+    for expected in ({"ada": 150, "bob": 105}, {"ada": 0, "bob": 0}):
+        for _ in range(2):
+            told = await asyncio.gather(*(ledger.balance(member) for member in ("ada", "bob") * 20))
+            assert {balance.member_id: balance.amount for balance in told} == expected
+        await ledger.move_clock(timedelta(days=2))
+
+
+async def test_an_amount_beyond_eight_bytes_is_told_in_full(database_url: str) -> None:
+    source = program(expiry("never"), redemption="points = 1\namount = 1000000")
+    async with open_ledger(database_url, source, "ada") as ledger:
+        await ledger.do(adjust(2**53))
+        assert (await ledger.balance("ada")).amount == 2**53 * 1_000_000
+
+
+async def test_reads_that_arrive_together_share_a_statement(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    read = Balances._read
+
+    async def counted(self: Balances, reads: list[_Read], many: int) -> None:
+        sizes.append(len(reads))
+        await read(self, reads, many)
+
+    monkeypatch.setattr(Balances, "_read", counted)
+    await asyncio.gather(*(ledger.engine.balance("ada") for _ in range(balances_module.MOST)))
+    assert sizes == [balances_module.MOST]
