@@ -56,7 +56,7 @@ class NullEngine:
     async def close(self) -> None:
         pass
 
-    async def submit(self, request: Request) -> Answer:
+    async def submit(self, request: Request, _client: str = "") -> Answer:
         assert isinstance(request, Purchase)
         return self._decide(request) if self._decides else self._judge(request)
 

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from loyalty.api import examples
 from loyalty.api.auth import ALL, OPS
 from loyalty.api.contract import call
+from loyalty.api.posting import submit
 from loyalty.api.reading import PAGE_BEFORE, Call, PageLimit, context, in_path, read_json, read_query
 from loyalty.api.reply import Reply, created, reply
 from loyalty.engine.answers import AdjustmentAnswer, Balance, EntryPage, PurchasePage
@@ -133,7 +134,7 @@ async def adjust(request: Call) -> Reply:
     body = await read_json(request, _adjustment)
     asked = Adjustment(body.adjustment_id, member, body.points, body.reason, body.expires_at)
     validate(asked)
-    return created(await context(request).engine.submit(asked))
+    return created(await submit(request, asked))
 
 
 def read_as_of(request: Call) -> AsOf:

@@ -1,9 +1,8 @@
 """Uploads: up to 10,000 purchases and returns in one call, each with a result of its own."""
 
-import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -16,8 +15,10 @@ from loyalty.api.problems import Problem, as_error, decode_error, problem
 from loyalty.api.reading import MAX_BATCH_BODY, Call, context, decode, media_type, read_body
 from loyalty.api.reply import Reply, reply
 from loyalty.engine.answers import Answer, Receipt, ReturnReceipt
+from loyalty.engine.engine import Engine
 from loyalty.engine.validate import validate
 from loyalty.errors import FieldError, InvalidRequest, LoyaltyError, Overloaded, TooLarge
+from loyalty.keys import Identity
 from loyalty.types import (
     Instant,
     MemberRef,
@@ -31,7 +32,6 @@ from loyalty.types import (
 
 MAX_ITEMS = 10_000
 NDJSON = "application/x-ndjson"
-_CHUNK = 200
 
 Item = Purchase | Return | UnlinkedReturn
 
@@ -125,30 +125,44 @@ async def _record(request: Call, kind: bytes) -> Reply:
     raws = list(_split_lines(body)) if kind == NDJSON.encode() else decode(body, _raws, in_parts=True)
     if len(raws) > MAX_ITEMS:
         raise TooLarge(f"The batch holds {len(raws)} items; send at most {MAX_ITEMS} at once.")
-    who = caller(request)
+    who, engine = caller(request), context(request).engine
+    results: list[bytes] = []
+    counts = {"created": 0, "replayed": 0, "refused": 0}
+    while (done := len(results)) < len(raws):
+        async with engine.uploads.next() as most:
+            for result in await _post(engine, who, raws[done : done + most], done):
+                counts[result["status"]] += 1
+                results.append(msgspec.json.encode(result, enc_hook=str))
+    return reply(b'{"results":[' + b",".join(results) + b'],"counts":' + msgspec.json.encode(counts) + b"}")
+
+
+async def _post(
+    engine: Engine, who: Identity, raws: Sequence[bytes | Raw], first: int
+) -> list[dict[str, Any]]:
+    """Posts items, of which the first is at index `first`. Returns their results."""
     outcomes: list[Answer | LoyaltyError | None] = [None] * len(raws)
     ids: list[str | None] = [None] * len(raws)
     places: list[int] = []
     items: list[Item] = []
-    for index, raw in enumerate(raws):
-        if index % _CHUNK == _CHUNK - 1:
-            await asyncio.sleep(0)  # let the tills through
+    for place, raw in enumerate(raws):
         try:
             item = _read_item(raw)
-            ids[index] = item.purchase_id if isinstance(item, Purchase) else item.return_id
+            ids[place] = item.purchase_id if isinstance(item, Purchase) else item.return_id
             validate(item)
             if isinstance(item, Purchase):
                 own_store(who, item.store)
         except LoyaltyError as error:
-            outcomes[index] = error
-            ids[index] = ids[index] or _id_of(raw)
+            outcomes[place] = error.with_traceback(None)
+            ids[place] = ids[place] or _id_of(raw)
             continue
-        places.append(index)
+        places.append(place)
         items.append(item)
-    answers = await context(request).engine.submit_many(items)
-    for index, answer in zip(places, answers, strict=True):
-        outcomes[index] = answer
-    return reply(await _answer(ids, outcomes))
+    for place, answer in zip(places, await engine.submit_many(items), strict=True):
+        outcomes[place] = answer
+    return [
+        _result(index, id_, outcome)
+        for index, (id_, outcome) in enumerate(zip(ids, outcomes, strict=True), first)
+    ]
 
 
 @contextlib.contextmanager
@@ -200,27 +214,12 @@ def _id_of(raw: bytes | Raw) -> str | None:
     return found if isinstance(found, str) and len(found) <= 128 else None
 
 
-async def _answer(ids: list[str | None], outcomes: list[Answer | LoyaltyError | None]) -> bytes:
-    counts = {"created": 0, "replayed": 0, "refused": 0}
-    parts: list[bytes] = []
-    for index, (id_, outcome) in enumerate(zip(ids, outcomes, strict=True)):
-        if index % _CHUNK == _CHUNK - 1:
-            await asyncio.sleep(0)
-        result: dict[str, Any] = {"index": index, "id": id_}
-        if isinstance(outcome, Answer):
-            result["status"] = "replayed" if outcome.replayed else "created"
-            result["receipt"] = Raw(outcome.body)
-        else:
-            error = (
-                outcome
-                if outcome is not None
-                else as_error(RuntimeError("an item was left without an answer"))
-            )
-            result["status"] = "refused"
-            result["problem"] = problem(as_error(error))
-        counts[result["status"]] += 1
-        parts.append(msgspec.json.encode(result, enc_hook=str))
-    return b'{"results":[' + b",".join(parts) + b'],"counts":' + msgspec.json.encode(counts) + b"}"
+def _result(index: int, id_: str | None, outcome: Answer | LoyaltyError | None) -> dict[str, Any]:
+    if isinstance(outcome, Answer):
+        status = "replayed" if outcome.replayed else "created"
+        return {"index": index, "id": id_, "status": status, "receipt": Raw(outcome.body)}
+    error = outcome if outcome is not None else RuntimeError("an item was left without an answer")
+    return {"index": index, "id": id_, "status": "refused", "problem": problem(as_error(error))}
 
 
 def _invalid(path: str, message: str) -> InvalidRequest:

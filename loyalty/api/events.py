@@ -6,6 +6,7 @@ from msgspec import Struct
 from loyalty.api import examples
 from loyalty.api.auth import STAFF
 from loyalty.api.contract import call
+from loyalty.api.posting import submit
 from loyalty.api.purchases import ExplainQuery, read_explain_query
 from loyalty.api.reading import Call, context, id_in_path, in_path, read_json
 from loyalty.api.reply import Reply, created, reply
@@ -52,7 +53,7 @@ async def record_event(request: Call) -> Reply:
     body = await read_json(request, _event)
     asked = Engagement(body.event_id, member, body.type, body.occurred_at, body.channel)
     validate(asked)
-    return created(await context(request).engine.submit(asked))
+    return created(await submit(request, asked))
 
 
 @call(

@@ -22,10 +22,10 @@ HEAD_SECONDS = 10.0
 BODY_SECONDS = 60.0
 READING_SECONDS = 30.0
 """How long a client may leave an answer unread that does not fit into the network's buffers."""
-WRONG = frozenset((b"400", b"401", b"403", b"405", b"413", b"415", b"429"))
-"""Statuses of requests that are wrong whatever the ledger holds."""
+WRONG = frozenset((b"400", b"401", b"403", b"405", b"413", b"415", b"429", b"503"))
+"""Statuses of requests that are wrong whatever the ledger holds, and of those that come too often or too soon."""
 PAUSE_SECONDS = 0.001
-"""How long a connection is not read after a wrong request. Each further one doubles it, at most to:"""
+"""How long a connection is not read after such a request. Each further one doubles it, at most to:"""
 LONGEST_PAUSE_SECONDS = 0.1
 LOOK_SECONDS = 1.0
 CONNECTIONS = 10_000

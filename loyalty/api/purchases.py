@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from loyalty.api import examples
 from loyalty.api.auth import SHOPS, STAFF, caller, own_store
 from loyalty.api.contract import call
+from loyalty.api.posting import submit
 from loyalty.api.reading import Call, context, id_in_path, read_json, read_query
 from loyalty.api.reply import Reply, created, reply
 from loyalty.engine.answers import Explanation, PurchaseRecord, Quote, Receipt, ReturnReceipt
@@ -65,7 +66,7 @@ async def record_purchase(request: Call) -> Reply:
     purchase = await read_json(request, _purchase)
     validate(purchase)
     own_store(caller(request), purchase.store)
-    return created(await context(request).engine.submit(purchase))
+    return created(await submit(request, purchase))
 
 
 @call(
@@ -162,7 +163,7 @@ async def quote_purchase(request: Call) -> Reply:
 )
 async def record_return(request: Call) -> Reply:
     """Return goods of a purchase; without lines, all that is left of it."""
-    return created(await context(request).engine.submit(await _read_return(request)))
+    return created(await submit(request, await _read_return(request)))
 
 
 @call(

@@ -6,6 +6,7 @@ from msgspec import Struct
 from loyalty.api import examples
 from loyalty.api.auth import SHOPS, STAFF
 from loyalty.api.contract import call
+from loyalty.api.posting import submit
 from loyalty.api.reading import Call, context, id_in_path, read_json, read_optional_json
 from loyalty.api.reply import Reply, created, ended, reply
 from loyalty.engine.answers import RedemptionAnswer, RedemptionRecord, ReversalAnswer
@@ -60,7 +61,7 @@ async def redeem(request: Call) -> Reply:
     """Redeem points, by `points` or by `amount`; with `hold` they are set aside until captured or released."""
     asked = await read_json(request, _redemption)
     validate(asked)
-    return created(await context(request).engine.submit(asked))
+    return created(await submit(request, asked))
 
 
 @call(
@@ -92,7 +93,7 @@ async def capture(request: Call) -> Reply:
     """Capture a hold. Capturing a part releases the rest."""
     redemption_id = id_in_path(request, "redemption_id")
     body = await read_optional_json(request, _capture)
-    return ended(await context(request).engine.submit(Capture(redemption_id, body.points)))
+    return ended(await submit(request, Capture(redemption_id, body.points)))
 
 
 @call(
@@ -111,7 +112,7 @@ async def release(request: Call) -> Reply:
     """Release a hold: its points are free again."""
     redemption_id = id_in_path(request, "redemption_id")
     await read_optional_json(request, _release)
-    return ended(await context(request).engine.submit(Release(redemption_id)))
+    return ended(await submit(request, Release(redemption_id)))
 
 
 @call(
@@ -132,7 +133,7 @@ async def reverse(request: Call) -> Reply:
     body = await read_optional_json(request, _reversal)
     asked = Reversal(redemption_id, body.points, body.reversal_id)
     validate(asked)
-    return ended(await context(request).engine.submit(asked))
+    return ended(await submit(request, asked))
 
 
 HANDLERS = (redeem, read_redemption, capture, release, reverse)

@@ -5,7 +5,8 @@ import msgspec
 from loyalty.api import examples
 from loyalty.api.auth import SHOPS
 from loyalty.api.contract import call
-from loyalty.api.reading import Call, context, read_json
+from loyalty.api.posting import submit
+from loyalty.api.reading import Call, read_json
 from loyalty.api.reply import Reply, created
 from loyalty.engine.answers import ReturnReceipt
 from loyalty.engine.validate import validate
@@ -30,7 +31,7 @@ async def record_unlinked_return(request: Call) -> Reply:
     """Return goods without a known purchase; judged by the base rules of the day, or refused, as the program says."""
     asked = await read_json(request, _return)
     validate(asked)
-    return created(await context(request).engine.submit(asked))
+    return created(await submit(request, asked))
 
 
 HANDLERS = (record_unlinked_return,)

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from loyalty.api.auth import ALL, OPS, SHOPS, STAFF, caller
 from loyalty.api.contract import call
+from loyalty.api.posting import submit
 from loyalty.api.reading import Call, context, id_in_path, in_path, read_json, read_optional_json
 from loyalty.api.reply import Reply, created, ended, recorded, reply
 from loyalty.engine import catalogue
@@ -162,7 +163,7 @@ async def claim_reward(request: Call) -> Reply:
     body = await read_json(request, _claim)
     asked = Claim(body.claim_id, reward_id, body.member)
     validate(asked)
-    return created(await context(request).engine.submit(asked))
+    return created(await submit(request, asked))
 
 
 @call(
@@ -181,7 +182,7 @@ async def cancel_claim(request: Call) -> Reply:
     """Cancel a claim whose voucher was not used: the points go back, the unit too, and the voucher is void."""
     claim_id = id_in_path(request, "claim_id")
     await read_optional_json(request, _cancellation)
-    return ended(await context(request).engine.submit(Cancellation(claim_id)))
+    return ended(await submit(request, Cancellation(claim_id)))
 
 
 def _reward_id(request: Call) -> str:

@@ -39,7 +39,7 @@ SETTLE_SECONDS = 20.0
 """How long an unknown outcome is asked for again before the client is told to."""
 SILENT_SECONDS = 8.0
 """How long a connection may say nothing in a transaction before it is cut: longer than a lock is waited for."""
-AT_A_STRETCH = 64
+AT_A_STRETCH = 16
 """How many are decided before the process looks what else there is to do."""
 ATTEMPTS = 50
 """How often a batch that met a conflict is decided again."""
@@ -49,31 +49,40 @@ class Poisoned(Exception):
     """An item failed after it had moved something: the batch is decided again, one by one."""
 
 
-async def run_batch(engine: Access, items: Sequence[Item]) -> None:
-    """Runs items in order and sets their outcomes. Never raises for what is wrong with an item."""
+async def run_batch(engine: Access, items: Sequence[Item], patient: bool = True) -> None:
+    """Runs items in order and sets their outcomes. Never raises for what is wrong with an item.
+
+    patient: wait for accounts that somebody else has locked. Else their items are left without an outcome.
+    """
     with step("batch", requests=len(items)):
         for item in items:
             if item.outcome is None:
                 item.prepare()
-        await _run([item for item in items if item.outcome is None], engine)
+        await _run([item for item in items if item.outcome is None], engine, patient)
 
 
-async def _run(items: list[Item], engine: Access) -> None:
+async def _run(items: list[Item], engine: Access, patient: bool) -> None:
     """Attempts until every item has an outcome, or the ledger stays out of reach for too long."""
     loop = asyncio.get_running_loop()
     give_up_at = loop.time() + SETTLE_SECONDS
     pause = 0.02
     failed, kept_waiting = 0, False
-    while failed < ATTEMPTS and (todo := [item for item in items if item.outcome is None]):
+    left: set[Item] = set()
+    while failed < ATTEMPTS and (
+        todo := [item for item in items if item.outcome is None and item not in left]
+    ):
         try:
-            await _attempt(engine, todo)  # gives at least the first of them its outcome
+            left |= await _attempt(
+                engine, todo, patient
+            )  # what it leaves is no longer to do, nor is the first
         except Exception as error:  # noqa: BLE001  # whatever it is, every item gets an answer
             failed += 1
             what = meaning(error, len(todo))
             if what is Then.SPLIT:
                 log.warning("batch_split", items=len(todo), error=repr(error))
                 for item in todo:
-                    await _run([item], engine)
+                    await _run([item], engine, patient)
+                left.update(todo)
             elif what is Then.BUSY:
                 # The first time only those are sent away whose accounts somebody holds: the others waited for these.
                 all_of_them, kept_waiting = kept_waiting or len(todo) == 1, True
@@ -101,7 +110,7 @@ async def _run(items: list[Item], engine: Access) -> None:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 1.0)
     _set(
-        [item for item in items if item.outcome is None],
+        [item for item in items if item not in left],
         Overloaded(
             "The ledger cannot be reached just now. Send the same request again, with the same id.",
             retry_after=RETRY_AFTER_SECONDS,
@@ -143,7 +152,8 @@ def _fail(items: Sequence[Item], error: Exception) -> None:
     _set(items, Internal("Something went wrong on our side. Nothing was changed; the incident was logged."))
 
 
-async def _attempt(engine: Access, items: list[Item]) -> None:
+async def _attempt(engine: Access, items: list[Item], patient: bool) -> set[Item]:
+    """Gives at least the first item its outcome, or leaves it. Returns those left because their accounts are locked."""
     async with engine.pool.acquire() as connection:
         with _cut_when_silent(connection):
             todo = await resolve(engine, connection, items)
@@ -151,9 +161,11 @@ async def _attempt(engine: Access, items: list[Item]) -> None:
         for item in todo:
             assert item.where is not None
             by_shard[item.where[0]].append(item)
+        left: set[Item] = set()
         for shard in sorted(by_shard):
             with _cut_when_silent(connection):
-                await _run_shard(engine, connection, shard, by_shard[shard])
+                left |= await _run_shard(engine, connection, shard, by_shard[shard], patient)
+        return left
 
 
 @contextmanager
@@ -166,10 +178,12 @@ def _cut_when_silent(connection: asyncpg.Connection) -> Iterator[None]:
         silence.cancel()
 
 
-async def _run_shard(engine: Access, connection: asyncpg.Connection, shard: int, items: list[Item]) -> None:
-    """Locks, decides, posts and commits the items of one shard; sets outcomes after the commit."""
+async def _run_shard(
+    engine: Access, connection: asyncpg.Connection, shard: int, items: list[Item], patient: bool
+) -> set[Item]:
+    """Locks, decides, posts and commits the items of one shard; sets outcomes after the commit. Returns those left."""
     async with transaction(connection):
-        context, outcomes = await decide_items(engine, connection, shard, items)
+        context, outcomes = await decide_items(engine, connection, shard, items, patient)
         heads = [
             book.head_row()
             for book in context.books.values()
@@ -190,10 +204,11 @@ async def _run_shard(engine: Access, connection: asyncpg.Connection, shard: int,
         await _note_acts(connection, items, outcomes)
     for item, outcome in zip(items, outcomes, strict=True):
         item.outcome = outcome
+    return {item for item in items if item.outcome is None}
 
 
 async def _note_acts(
-    connection: asyncpg.Connection, items: list[Item], outcomes: list[Answer | LoyaltyError]
+    connection: asyncpg.Connection, items: list[Item], outcomes: list[Answer | LoyaltyError | None]
 ) -> None:
     """Writes down who adjusted points by hand."""
     for item, outcome in zip(items, outcomes, strict=True):
@@ -206,9 +221,12 @@ async def _note_acts(
 
 
 async def decide_items(
-    engine: Access, connection: asyncpg.Connection, shard: int, items: list[Item]
-) -> tuple[Context, list[Answer | LoyaltyError]]:
-    """Locks the items' accounts and decides one after another, what is due first. Nothing is written."""
+    engine: Access, connection: asyncpg.Connection, shard: int, items: list[Item], patient: bool = True
+) -> tuple[Context, list[Answer | LoyaltyError | None]]:
+    """Locks the items' accounts and decides one after another, what is due first. Nothing is written.
+
+    patient: wait for accounts that somebody else has locked. Else their items get None.
+    """
     accounts: dict[int, bool] = {}
     owners = []
     for item in items:
@@ -219,15 +237,20 @@ async def decide_items(
     keys = list({key for item in items for key in item.keys})
     requests = [item.normal for item in items]
     with step("lock", accounts=len(accounts)):
-        context, found = await load_context(engine, connection, shard, accounts, keys, requests, owners)
-    if any(_moved(context.books[account].head, item) for account, item in zip(owners, items, strict=True)):
+        context, found = await load_context(
+            engine, connection, shard, accounts, keys, requests, owners, patient
+        )
+    books = context.books
+    if any(
+        _moved(books[owner].head, item) for owner, item in zip(owners, items, strict=True) if owner in books
+    ):
         raise Moved
-    for book in context.books.values():
+    for book in books.values():
         if book.head.due_at is not None and book.head.due_at <= book.recorded_at:
             post_due(context, book, book.recorded_at)
-    outcomes = []
-    for item in items:
-        outcomes.append(_outcome(context, found, item))
+    outcomes: list[Answer | LoyaltyError | None] = []
+    for owner, item in zip(owners, items, strict=True):
+        outcomes.append(_outcome(context, found, item) if owner in books else None)
         if len(outcomes) % AT_A_STRETCH == 0:
             await asyncio.sleep(0)  # an upload lets the tills through
     return context, outcomes
@@ -253,7 +276,9 @@ def _outcome(context: Context, found: dict[RequestKey, Recorded], item: Item) ->
     except LoyaltyError as error:
         if book.head.number != number:
             raise Poisoned from error
-        return error
+        return error.with_traceback(
+            None
+        )  # which would hold the whole batch, and itself, until garbage is collected
     moved = book.head.active_at != active_at
     if verdict_due(book.head, book.recorded_at) or (
         moved and (active_at is None or not context.programs.one_idle_end())

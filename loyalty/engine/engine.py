@@ -42,6 +42,7 @@ from loyalty.engine.export import Export
 from loyalty.engine.item import Item
 from loyalty.engine.past_due import Counts, Progress
 from loyalty.engine.programs import Programs, ProgramVersion, ensure_program, load_programs, put_program
+from loyalty.engine.stretches import RECENT_SECONDS, Stretches
 from loyalty.engine.tier_answers import TierStanding, TierWarnings
 from loyalty.errors import Internal, LoyaltyError
 from loyalty.ledger import store
@@ -51,8 +52,10 @@ from loyalty.rules.words import Audience
 from loyalty.types import Adjustment, Cancellation, Claim, Purchase, Request, Return
 
 FAREWELL_SECONDS = 5.0
-UPLOAD_CHUNK = 250
-"""Requests of an upload that are posted together."""
+UPLOAD_CHUNK, UPLOAD_BESIDE_TILLS = 128, 32
+"""Requests of an upload that are posted together: while there are no tills, and beside them."""
+UPLOADS_AT_ONCE = 2
+"""Without tills: one is decided while the other is made durable."""
 
 
 class Engine(Access):
@@ -64,7 +67,14 @@ class Engine(Access):
         self.claims = Batcher(self._run)
         """Claims of one reward wait for each other. In batches of their own, nobody else waits with them."""
         self._balances = Balances(self)
-        self._uploads = asyncio.Semaphore(2)
+        self.uploads = Stretches(
+            UPLOAD_CHUNK,
+            UPLOAD_BESIDE_TILLS,
+            UPLOADS_AT_ONCE,
+            lambda: self.batcher.served_within(RECENT_SECONDS),
+            self.batcher.until_idle,
+        )
+        """The turns of uploads: what `submit_many` is given there holds up no till."""
 
     @classmethod
     async def open(cls, database_url: str, vault: Vault | None = None, *, pool_size: int = 10) -> "Engine":
@@ -87,27 +97,29 @@ class Engine(Access):
         except (TimeoutError, OSError, asyncpg.InterfaceError):
             self.pool.terminate()
 
-    async def _run(self, items: Sequence[Item]) -> None:
-        await run_batch(self, items)
+    async def _run(self, items: Sequence[Item], patient: bool) -> None:
+        await run_batch(self, items, patient)
 
-    async def submit(self, request: Request) -> Answer:
-        """Posts one request, together with its neighbours. Raises LoyaltyError if it is refused."""
+    async def submit(self, request: Request, client: str = "") -> Answer:
+        """Posts one request, together with its neighbours. Raises LoyaltyError if it is refused.
+
+        client: who sends it; when many wait, clients take turns.
+        """
         actor = acting.get() if isinstance(request, Adjustment) else None
         batcher = self.claims if isinstance(request, Claim | Cancellation) else self.batcher
-        return await batcher.submit(request, actor)
+        return await batcher.submit(request, actor, client)
 
     async def submit_many(
         self, requests: Sequence[Request], at_once: int = UPLOAD_CHUNK
     ) -> list[Answer | LoyaltyError]:
         """Posts many requests in order, each whole or not at all; refused ones come back as errors in their places.
 
-        at_once: how many share a transaction.
+        at_once: how many share a transaction. Where there may be tills, wait for a turn of `uploads` first.
         """
         outcomes: list[Answer | LoyaltyError] = []
         for start in range(0, len(requests), at_once):
             items = [Item(request) for request in requests[start : start + at_once]]
-            async with self._uploads:
-                await asyncio.shield(run_batch(self, items))
+            await asyncio.shield(run_batch(self, items))
             outcomes.extend(item.outcome or Internal("This request was not answered.") for item in items)
         return outcomes
 

@@ -26,17 +26,19 @@ class Item:
     where: Where | None = None
     outcome: Answer | LoyaltyError | None = None
 
+    def __post_init__(self) -> None:
+        self.address = address(self.request)
+
     def prepare(self) -> None:
-        """Its one form, and what to look for. A request that has none is refused here."""
+        """Its one form, and who it is about. A request that has none is refused here."""
         try:
-            self.address = address(self.request)
             self.keys = _keys(self.address, self.request)
             if self.address.member is not None:
                 self.name = parse_reference(self.address.member)
             self.normal = normalised(self.request)
             self.fingerprint = fingerprint(recorded_form(self.normal))
         except LoyaltyError as error:
-            self.outcome = error
+            self.outcome = error.with_traceback(None)
         except (ValueError, OverflowError):
             # Half a character, or a time beyond the calendar in UTC. Its neighbours have nothing to do with it.
             self.outcome = InvalidRequest("The request holds a text or a time that cannot be recorded.")

@@ -44,10 +44,18 @@ async def load_context(
     keys: Sequence[RequestKey],
     requests: Sequence[Request],
     owners: Sequence[int],
+    patient: bool = True,
 ) -> tuple[Context, dict[RequestKey, Recorded]]:
-    """Locks accounts and makes the context; `owners` are the accounts of `requests`, one by one."""
+    """Locks accounts and makes the context; `owners` are the accounts of `requests`, one by one.
+
+    patient: wait for accounts that somebody else has locked. Else they are left out.
+    """
     counters = engine.programs_known.limited()
-    locked = await store.lock_accounts(connection, shard, accounts, keys, counters=counters)
+    locked = await store.lock_accounts(connection, shard, accounts, keys, counters=counters, wait=patient)
+    if len(locked.heads) < len(accounts):
+        accounts = {account: whole for account, whole in accounts.items() if account in locked.heads}
+        ours = [pair for pair in zip(requests, owners, strict=True) if pair[1] in accounts]
+        requests, owners = [request for request, _ in ours], [owner for _, owner in ours]
     if locked.program_version != engine.programs_known.newest:
         engine.programs_known = await load_programs(connection, engine.programs_known)
         if engine.programs_known.limited() and not counters:

@@ -1,9 +1,11 @@
 """What the batches that ops run have in common: accounts with something due, in chunks that never hold up the tills."""
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import asyncpg
 
@@ -13,6 +15,7 @@ from loyalty.engine.context import Context
 from loyalty.engine.due import NAMES, post_due
 from loyalty.engine.loading import load_tiers, make_context, verdict_due
 from loyalty.engine.programs import load_programs
+from loyalty.engine.stretches import RECENT_SECONDS, Stretches
 from loyalty.errors import FutureTime
 from loyalty.ledger import store
 
@@ -23,16 +26,23 @@ Chunk = Callable[[asyncpg.Connection, int, list[int], datetime], Awaitable[Count
 """Does due accounts of a shard, up to an instant, in a transaction of its own; returns its counts."""
 
 
+class Sizes(NamedTuple):
+    """Accounts in one transaction: while nobody else writes, and beside others; and how many such at once, alone."""
+
+    alone: int
+    beside: int
+    at_once: int = 1
+
+
 async def walk(
     engine: Access,
     due: Literal["any", "hold"],
     through: datetime | None,
-    size: int,
+    sizes: Sizes,
     chunk: Chunk,
     progress: Progress | None,
-    lanes: int = 1,
 ) -> Counts:
-    """Leads `chunk` through all accounts with something due up to `through`, `size` at a time, `lanes` of them at once.
+    """Leads `chunk` through all accounts with something due up to `through`; slowly while others write.
 
     With `hold` only through those with a hold that ended.
 
@@ -45,21 +55,32 @@ async def walk(
         to_do = 0
         for shard in range(engine.shards):
             to_do += await connection.fetchval(query("count_due"), shard, through, due)
-    done = 0
-    sets = _Sets(engine.shards, due, through, size)
+    done, others_at = 0, -math.inf
+    sets = _Sets(engine.shards, due, through)
+    stretches = Stretches(*sizes, lambda: time.monotonic() - others_at < RECENT_SECONDS)
+    ours: set[int] = set()
 
     async def lane() -> None:
-        nonlocal done
-        async with engine.pool.acquire() as connection:
-            while found := await sets.next(connection):
+        nonlocal done, others_at
+        while True:
+            # No connection is kept through a rest, or while progress is told: the pool may be small.
+            async with stretches.next() as size, engine.pool.acquire() as connection:
+                found = await sets.next(connection, size)
+                if found is None:
+                    return
                 shard, accounts = found
-                for name, count in (await chunk(connection, shard, accounts, sets.through)).items():
-                    totals[name] += count
-                done += len(accounts)
-                if progress is not None:
-                    await progress(min(done / max(to_do, 1), 1.0), totals)
+                ours.add(connection.get_server_pid())
+                counts = await chunk(connection, shard, accounts, sets.through)
+                if await connection.fetchval(query("others_write"), [*ours]):
+                    others_at = time.monotonic()
+                ours.discard(connection.get_server_pid())
+            for name, count in counts.items():
+                totals[name] += count
+            done += len(accounts)
+            if progress is not None:
+                await progress(min(done / max(to_do, 1), 1.0), totals)
 
-    tasks = [asyncio.create_task(lane()) for _ in range(lanes)]
+    tasks = [asyncio.create_task(lane()) for _ in range(sizes.at_once)]
     try:
         await asyncio.gather(*tasks)
     finally:
@@ -70,20 +91,20 @@ async def walk(
 
 
 class _Sets:
-    """Accounts with something due up to `through`, shard by shard in the order of their numbers, `size` at a time."""
+    """Accounts with something due up to `through`, shard by shard in the order of their numbers."""
 
-    def __init__(self, shards: int, due: Literal["any", "hold"], through: datetime, size: int) -> None:
+    def __init__(self, shards: int, due: Literal["any", "hold"], through: datetime) -> None:
         self.through = through
-        self._shards, self._due, self._size = shards, due, size
+        self._shards, self._due = shards, due
         self._shard = self._after = 0
         self._turn = asyncio.Lock()
 
-    async def next(self, connection: asyncpg.Connection) -> tuple[int, list[int]] | None:
-        """The shard and the accounts of the next set, which nobody else gets; None: there is no more."""
+    async def next(self, connection: asyncpg.Connection, size: int) -> tuple[int, list[int]] | None:
+        """The shard and at most `size` accounts, which nobody else gets; None: there is no more."""
         async with self._turn:
             while self._shard < self._shards:
                 rows = await connection.fetch(
-                    query("due_accounts"), self._shard, self.through, self._after, self._size, self._due
+                    query("due_accounts"), self._shard, self.through, self._after, size, self._due
                 )
                 if rows:
                     self._after = rows[-1]["account"]

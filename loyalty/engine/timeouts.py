@@ -5,10 +5,9 @@ from datetime import datetime
 import asyncpg
 
 from loyalty.engine.access import Access
-from loyalty.engine.past_due import Counts, Progress, post_chunk, walk
+from loyalty.engine.past_due import Counts, Progress, Sizes, post_chunk, walk
 
-CHUNK = 500
-"""Accounts that are locked together."""
+SIZES = Sizes(alone=500, beside=50)
 
 
 async def time_out_holds(
@@ -21,4 +20,4 @@ async def time_out_holds(
     ) -> Counts:
         return await post_chunk(engine, connection, shard, accounts, through, dry_run)
 
-    return await walk(engine, "hold", through, CHUNK, chunk, progress)
+    return await walk(engine, "hold", through, SIZES, chunk, progress)

@@ -44,15 +44,11 @@ class Locked:
 
 @dataclass(slots=True, frozen=True)
 class Expired:
-    """Of accounts that were to expire: how many lost points, how many points, and the others that were left alone.
-
-    beside: how many other connections were writing at that moment.
-    """
+    """Of accounts that were to expire: how many lost points, how many points, and the others that were left alone."""
 
     accounts: int
     points: int
     others: list[int]
-    beside: int
 
 
 @dataclass(slots=True, frozen=True)
@@ -127,16 +123,21 @@ async def lock_accounts(
     keys: Sequence[RequestKey],
     *,
     counters: bool,
+    wait: bool = True,
 ) -> Locked:
-    """Locks accounts in order and reads them; the values of `accounts` tell whose open lots and holds are wanted."""
+    """Locks accounts in order and reads them; the values of `accounts` tell whose open lots and holds are wanted.
+
+    wait: until others let go of those that they have locked. Else these are left out.
+    """
     row = await connection.fetchrow(
-        "select * from lock_accounts($1, $2, $3, $4, $5, $6)",
+        "select * from lock_accounts($1, $2, $3, $4, $5, $6, $7)",
         shard,
         list(accounts),
         [account for account, loaded in accounts.items() if loaded],
         [key[0] for key in keys],
         [key[1] for key in keys],
         counters,
+        wait,
     )
     assert row is not None
     lots: dict[int, list[OpenLot]] = defaultdict(list)
@@ -209,7 +210,7 @@ async def expire_lots(
         "select * from expire_lots($1, $2, $3, $4)", shard, accounts, through, dry_run
     )
     assert row is not None
-    return Expired(row["accounts"], int(row["points"]), row["others"] or [], row["beside"])
+    return Expired(row["accounts"], int(row["points"]), row["others"] or [])
 
 
 async def subjects(

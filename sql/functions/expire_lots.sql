@@ -2,7 +2,7 @@
 -- the posting with its entry and its uses, as any write to the account would post them first, and the head after it. It
 -- decides by itself what has ended, so nobody can make it take points that live. With p_dry_run it only counts.
 -- accounts, points: how many accounts lost points, and how many points. others: the accounts that need more than this (a
--- hold, idle points, a verdict that is due); nothing was done to them. beside: how many others were writing meanwhile.
+-- hold, idle points, a verdict that is due); nothing was done to them.
 
 -- The hash of a posting that follows p_last, or the account's p_hash if it is the first here (loyalty/ledger/chain.py).
 create or replace function link_posting(p_last bytea, p_hash bytea, p_text text) returns bytea language plpgsql immutable
@@ -15,7 +15,7 @@ create or replace aggregate link_postings(bytea, text) (sfunc = link_posting, st
 drop function if exists expire_lots(smallint, bigint[], timestamptz, boolean);
 create or replace function expire_lots(
     p_shard smallint, p_accounts bigint[], p_through timestamptz, p_dry_run boolean,
-    out accounts bigint, out points bigint, out others bigint[], out beside bigint
+    out accounts bigint, out points bigint, out others bigint[]
 ) language plpgsql volatile security definer
     set search_path = loyalty, pg_temp set enable_seqscan = off set plan_cache_mode = force_generic_plan as $$
 #variable_conflict use_column
@@ -28,10 +28,6 @@ declare
     v_dead bigint;
     v_gone bigint;
 begin
-    beside := (select count(*) from pg_stat_activity s
-               where s.datname = current_database() and s.backend_type = 'client backend' and s.backend_xid is not null
-                   and s.query not like '%expire_lots(%');
-
     perform 1 from account a where a.shard = p_shard and a.account = any (p_accounts)
         order by a.account for no key update;
 

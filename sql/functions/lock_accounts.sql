@@ -3,9 +3,11 @@
 -- p_loaded: the accounts whose open lots and holds are all wanted; they come anyway where something is due. Of the others
 -- come the lots that are pending, and before a first activity the idle ones, which it may end.
 -- p_kinds, p_ids: requests whose rows, if any, come back, read under the lock.
-drop function if exists lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean);
+-- p_wait: for accounts that others have locked. Without it these are left out.
+drop function if exists lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean, boolean);
 create or replace function lock_accounts(
     p_shard smallint, p_accounts bigint[], p_loaded bigint[], p_kinds posting_kind[], p_ids text[], p_counters boolean,
+    p_wait boolean,
     out now timestamptz, out program_version integer, out heads locked_head[], out whole bigint[], out lots open_lot_row[],
     out holds hold_row[], out hold_uses used_lot[], out counters counter_row[], out budgets budget_row[],
     out recorded found_request[]
@@ -14,7 +16,12 @@ create or replace function lock_accounts(
 declare
     v_partly bigint[];
 begin
-    -- What comes of a locked row is the row as it was when the lock was had, however long that took.
+    if p_wait then
+        perform from account a where a.shard = p_shard and a.account = any (p_accounts)
+        order by a.account for no key update;
+    end if;
+
+    -- What comes of a locked row is the row as it was when the lock was had.
     select array_agg(row(
             a.account, a.status, a.merged_into, a.member_id, a.number, a.seq, a.lots, a.balance, a.held, a.debt, a.hash,
             a.recorded_at, a.due_at, a.pending_until, a.active_at, a.purchases,
@@ -27,7 +34,7 @@ begin
         from account a
         left join member m on m.account = a.account
         where a.shard = p_shard and a.account = any (p_accounts)
-        order by a.account for no key update of a
+        order by a.account for no key update of a skip locked
     ) a;
 
     -- Of a request on an account that was merged, as of the one it went to. One look-up by the whole key for each request,
@@ -78,5 +85,5 @@ begin
         end if;
     end if;
 end $$;
-revoke all on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean) from public;
-grant execute on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean) to loyalty_app;
+revoke all on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean, boolean) from public;
+grant execute on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean, boolean) to loyalty_app;

@@ -10,6 +10,7 @@ import pytest
 
 from loyalty.api import auth
 from loyalty.api.patience import Connection
+from loyalty.engine import batcher
 from tests.e2e.face import ADMIN_KEY, Face, code, face, purchase
 from tests.e2e.test_api_serve import process
 
@@ -83,6 +84,19 @@ async def test_a_connection_with_wrong_requests_again_and_again_is_read_more_slo
         assert await seconds(polite, unknown, 40, b"404") < 1.0, "asking for what is not there is no mistake"
         for _, writer in (rude, polite):
             writer.close()
+
+
+async def test_a_connection_that_does_not_wait_before_it_tries_again_is_read_more_slowly(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks again at once after 503 would take the turns of those who wait as they were told."""
+    monkeypatch.setattr(batcher, "QUEUE", 0)
+    async with face(database_url, log_level="critical") as shop:
+        begun = time.perf_counter()
+        for number in range(20):
+            answer = await shop.post("/v1/purchases", json=purchase("li", f"p-{number}"))
+            assert code(answer, 503) == "overloaded"
+        assert time.perf_counter() - begun > 1.0
 
 
 async def test_when_all_connections_are_served_the_next_is_told_to_come_again(

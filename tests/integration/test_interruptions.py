@@ -1,15 +1,19 @@
 """Waiting too long, hanging up, and backends that end: what was acknowledged stays, the rest is safe to repeat."""
 
 import asyncio
+import gc
 
 import asyncpg
+import pytest
 
 from loyalty.db.connect import connect_owner
 from loyalty.engine.answers import Answer
 from loyalty.engine.engine import Engine
 from loyalty.errors import IdConflict, LoyaltyError, Overloaded
+from loyalty.types import Request
 from tests.builders import (
     Ledger,
+    line,
     open_ledger,
     program,
     purchase,
@@ -76,6 +80,51 @@ async def test_an_account_that_is_held_keeps_no_neighbour_from_its_answer(databa
         finally:
             await owner.close()
             await impatient.close()
+
+
+async def test_tills_do_not_wait_for_an_account_that_somebody_has_locked(database_url: str) -> None:
+    """One such account held up all tills of a process until its lock was let go, or for five seconds."""
+    async with open_ledger(database_url, program(), "ada", "bob", "cid") as ledger:
+        owner = await connect_owner(database_url)
+        try:
+            async with owner.transaction():
+                await owner.execute("select from account where account = 2 for update")
+                kept = [
+                    asyncio.create_task(ledger.engine.submit(purchase(1000, member="bob"))) for _ in range(3)
+                ]
+                async with asyncio.timeout(2):
+                    for number in range(10):
+                        await ledger.engine.submit(purchase(1000, member="ada", id=f"p{number}"))
+                        kept.append(asyncio.create_task(ledger.engine.submit(purchase(1000, member="bob"))))
+                        await meet([ledger.engine], [purchase(1000, member="cid"), redeem(3, "ada")])
+                    assert (await ledger.do(purchase(1000, member="ada", id="p0"))).replayed
+                assert not any(task.done() for task in kept)
+            answers = await asyncio.gather(*kept)
+        finally:
+            await owner.close()
+        assert not any(answer.replayed for answer in answers)
+        points = [await ledger.points(member) for member in ("ada", "bob", "cid")]
+        assert points == [(70, 0, 0, 0), (130, 0, 0, 0), (100, 0, 0, 0)]
+
+
+async def test_a_refusal_is_gone_once_it_is_answered(database_url: str) -> None:
+    """Each kept its batch alive as garbage: a flood of refusals cost a pause of 40 ms every 400 of them."""
+    async with open_ledger(database_url, program(), "ada") as ledger:
+
+        async def refused(request: Request) -> None:
+            with pytest.raises(LoyaltyError):
+                await ledger.engine.submit(request)
+
+        for request in (redeem(1000), redeem(1, "nobody"), purchase([line(1, line=1), line(1, line=1)])):
+            await refused(request)
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(20):
+                    await refused(request)
+                assert gc.collect() < 20
+            finally:
+                gc.enable()
 
 
 async def test_an_id_that_somebody_holds_back_keeps_nobody_waiting_for_good(database_url: str) -> None:

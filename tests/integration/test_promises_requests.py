@@ -137,13 +137,14 @@ async def test_promise_9_a_commit_whose_answer_was_lost_is_answered_from_the_rec
     attempt = batch._attempt
     lost: list[bool] = []
 
-    async def lose(*args: Any) -> None:
-        await attempt(*args)
+    async def lose(*args: Any) -> Any:
+        left = await attempt(*args)
         if not lost:
             lost.append(True)
             for item in args[1]:
                 item.outcome = None
             raise ConnectionResetError("the answer to commit never came")
+        return left
 
     async with open_ledger(database_url, program(), "ada") as ledger:
         monkeypatch.setattr(batch, "_attempt", lose)

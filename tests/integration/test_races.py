@@ -9,6 +9,7 @@ import pytest
 
 from loyalty.engine import expire
 from loyalty.engine.engine import Engine
+from loyalty.engine.past_due import Sizes
 from loyalty.errors import HoldEnded, InsufficientPoints, LoyaltyError
 from loyalty.types import Capture, PurchaseRedemption, Release, Request, Reversal
 from tests.builders import (
@@ -254,7 +255,7 @@ async def test_chunks_of_two_expiries_and_tills_meet_and_each_lot_expires_once(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Members with nothing but lots, some of which end at one instant and some at another."""
-    monkeypatch.setattr(expire, "CHUNK", 7)
+    monkeypatch.setattr(expire, "SIZES", Sizes(alone=7, beside=3, at_once=2))
     members = [f"m{at}" for at in range(60)]
     async with open_ledger(database_url, program(expiry(days=10)), *members, pool_size=6) as ledger:
         other = await Engine.open(database_url, VAULT, pool_size=4)

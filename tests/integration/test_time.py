@@ -1,10 +1,14 @@
 """Expiry and time: every policy, pending points, late arrivals, inactivity, versions by the time of the purchase."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
+from loyalty.engine import expire
+from loyalty.engine.past_due import Sizes
 from loyalty.errors import FutureTime, InsufficientPoints, InvalidRequest
 from loyalty.types import UnlinkedReturn
 from tests.builders import (
@@ -252,6 +256,54 @@ async def test_the_expiry_batch_posts_once_and_a_dry_run_nothing(database_url: s
         assert await ledger.engine.expire() == dry
         assert dry["points_expired"] == 50
         assert (await ledger.engine.expire())["accounts"] == 0
+
+
+async def test_the_expiry_ends_on_a_single_connection_though_its_progress_is_written_down(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its two lanes kept a connection each, and the job's row wanted a third."""
+    members = [f"m{at}" for at in range(8)]
+    monkeypatch.setattr(expire, "SIZES", Sizes(alone=2, beside=1, at_once=2))
+    async with open_ledger(database_url, program(expiry(days=10)), *members, pool_size=1) as ledger:
+        await ledger.all(*(purchase(1000, member=member) for member in members))
+        await ledger.move_clock(11 * DAY)
+        told: list[float] = []
+
+        async def progress(share: float, _counts: dict[str, int]) -> None:
+            told.append(share)
+            await ledger.value("select 1")
+
+        async with asyncio.timeout(4):
+            counts = await ledger.engine.expire(progress=progress)
+        assert (counts["accounts"], counts["points_expired"]) == (8, 80)
+        assert told == [0.25, 0.5, 0.75, 1.0]
+
+
+async def test_beside_others_that_write_the_expiry_goes_in_small_chunks(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members = [f"m{at}" for at in range(12)]
+    sizes: list[int] = []
+    chunk = expire.expire_chunk
+
+    async def watched(engine: Any, connection: Any, shard: int, accounts: list[int], *more: Any) -> Any:
+        sizes.append(len(accounts))
+        return await chunk(engine, connection, shard, accounts, *more)
+
+    monkeypatch.setattr(expire, "SIZES", Sizes(alone=4, beside=2, at_once=1))
+    monkeypatch.setattr(expire, "expire_chunk", watched)
+    async with open_ledger(database_url, program(expiry(days=10)), *members, "till") as ledger:
+        till = await asyncpg.connect(database_url)
+        for there_are_tills in (False, True):
+            now = await ledger.engine.now()
+            await ledger.all(*(purchase(1000, now, member) for member in members))
+            await ledger.move_clock(11 * DAY)
+            async with till.transaction():
+                if there_are_tills:
+                    await till.execute("select from loyalty.account where account = 13 for no key update")
+                assert (await ledger.engine.expire())["accounts"] == 12
+        await till.close()
+    assert sizes == [4, 4, 4, 4, 2, 2, 2, 2], "a first chunk shows that somebody writes"
 
 
 async def test_points_added_by_hand_live_by_the_program_or_as_told(database_url: str) -> None:

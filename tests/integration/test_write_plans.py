@@ -17,7 +17,7 @@ async def test_a_lock_reads_no_request_but_those_asked_for(database_url: str) ->
             await connection.fetch(
                 "select * from lock_accounts(0::smallint, array[1], '{}',"
                 " array_fill('purchase'::posting_kind, array[200]),"
-                " array(select 'none-' || i from generate_series(1, 200) i), false)"
+                " array(select 'none-' || i from generate_series(1, 200) i), false, true)"
             )
             read = await connection.fetchval(
                 "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables"
@@ -36,9 +36,7 @@ async def test_a_purchase_reads_of_the_lots_those_that_its_receipt_counts(databa
         receipt = await ledger.do(purchase(5000))
         assert (receipt.balance.available, receipt.balance.pending) == (60, 90)
         account = await ledger.value("select account from account")
-        lots = (
-            "select lots from lock_accounts(0::smallint, array[$1::bigint], $2::bigint[], '{}', '{}', false)"
-        )
+        lots = "select lots from lock_accounts(0::smallint, array[$1::bigint], $2::bigint[], '{}', '{}', false, true)"
         async with ledger.engine.pool.acquire() as connection:
             assert [lot["remaining"] for lot in await connection.fetchval(lots, account, [])] == [40, 50]
             assert len(await connection.fetchval(lots, account, [account])) == 5
