@@ -5,7 +5,6 @@ Nothing here knows what a purchase earns or when points die: recorded postings b
 candidate does not is made as far as the candidate allows: redemptions are capped, the rest is counted as refused.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -385,7 +384,7 @@ class Replay:
 
 
 def _without_origin(use: UsedLot) -> UsedLot:
-    return replace(use, origin=0)
+    return msgspec.structs.replace(use, origin=0)
 
 
 _KINDS: dict[type, str] = {

@@ -2,10 +2,10 @@
 for what refers to earlier postings or may change a tier."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import asyncpg
+import msgspec
 
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
@@ -207,7 +207,7 @@ async def load_subjects(
         for (account, number), uses in (await store.uses_of(connection, sorted(redeemed))).items():
             if account not in context.books:
                 # Lots of an account that was merged into this one: given back, they begin an origin here.
-                uses = [replace(use, origin=0) for use in uses]
+                uses = [msgspec.structs.replace(use, origin=0) for use in uses]
             context.uses[account, number] = uses
 
 

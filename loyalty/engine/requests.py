@@ -4,6 +4,7 @@ The same request is the same values: instants as instants, quantities as numbers
 is compared as the account that it means, so it is left out of the fingerprint here.
 """
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -145,24 +146,15 @@ def _number(quantity: int | Decimal) -> int | Decimal:
 
 def _numbered(lines: tuple[PurchaseLine, ...]) -> tuple[PurchaseLine, ...]:
     """Lines with their numbers: from 1 by place where they carry none, around those that do."""
-    given = {line.line for line in lines if line.line is not None}
-    if len(given) != sum(line.line is not None for line in lines):
-        raise InvalidRequest(
-            "Two lines of the basket carry the same number. Number each line once, or none of them."
-        )
-    numbered = []
-    for place, line in enumerate(lines, 1):
-        number = line.line
-        if number is None:
-            number = place
-            while number in given:
-                number += 1
-            given.add(number)
-        elif isinstance(line.quantity, int):
-            numbered.append(line)
-            continue
-        numbered.append(
-            PurchaseLine(
+    given = [line.line for line in lines]
+    numbers: Iterable[int] = range(1, len(given) + 1)
+    if given.count(None) < len(given):
+        numbers = _around(given)
+    return tuple(
+        [
+            line
+            if line.line == number and isinstance(line.quantity, int)
+            else PurchaseLine(
                 line.sku,
                 line.amount,
                 number,
@@ -171,5 +163,24 @@ def _numbered(lines: tuple[PurchaseLine, ...]) -> tuple[PurchaseLine, ...]:
                 line.category,
                 line.tags,
             )
+            for number, line in zip(numbers, lines, strict=True)
+        ]
+    )
+
+
+def _around(given: Sequence[int | None]) -> list[int]:
+    """The numbers given, and for each place without one the next that is free."""
+    taken = {number for number in given if number is not None}
+    if len(taken) != len(given) - given.count(None):
+        raise InvalidRequest(
+            "Two lines of the basket carry the same number. Number each line once, or none of them."
         )
-    return tuple(numbered)
+    numbers = []
+    for place, number in enumerate(given, 1):
+        if number is None:
+            number = place
+            while number in taken:
+                number += 1
+            taken.add(number)
+        numbers.append(number)
+    return numbers

@@ -3,14 +3,15 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from msgspec import Struct
+
 from loyalty.ledger.rows import EndedHold, EntryRow, HoldRow, LotRow, PostingRow, TierRow, UseRow
 
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
 """Sorts after every expiry."""
 
 
-@dataclass(slots=True)
-class OpenLot:
+class OpenLot(Struct):
     """Points of one grant that are still there. `expires_at` None: never, or with the account's activity if `idle`."""
 
     lot: int
@@ -23,8 +24,7 @@ class OpenLot:
     purchase_id: str | None
 
 
-@dataclass(slots=True, frozen=True)
-class UsedLot:
+class UsedLot(Struct, frozen=True):
     """Points that were used, with the life that they go back to when they are given back. As the SQL type used_lot."""
 
     lot: int
@@ -37,8 +37,7 @@ class UsedLot:
     purchase_id: str | None
 
 
-@dataclass(slots=True)
-class Hold:
+class Hold(Struct):
     redemption_id: str
     posting: int
     points: int
@@ -46,8 +45,7 @@ class Hold:
     uses: list[UsedLot]
 
 
-@dataclass(slots=True, frozen=True)
-class Estate:
+class Estate(Struct, frozen=True):
     """All that an account has, on its way into another."""
 
     points: int
@@ -56,8 +54,7 @@ class Estate:
     holds: list[Hold]
 
 
-@dataclass(slots=True)
-class Head:
+class Head(Struct):
     """An account's head as it was locked. `loaded`: all open lots and holds came with it; else the lots that
     are pending, and before a first activity the idle ones."""
 
