@@ -215,7 +215,9 @@ class Account:
         return used
 
     def _activity(self, occurred_at: datetime) -> None:
-        self.head.active_at = max(self.head.active_at or occurred_at, occurred_at)
+        head = self.head
+        if head.active_at is None or occurred_at > head.active_at:
+            head.active_at = occurred_at
 
     # -- the head after it all -------------------------------------------------------------------------------------
 

@@ -72,7 +72,12 @@ def explain(award: Award) -> list[Explained]:
         if not draft.total and draft.note is None:
             continue
         name, positions = draft.rule.id, draft.positions
-        places = [numbers[at] for at in positions] if positions else [None]
+        if not positions:
+            places: list[int | None] = [None]
+        elif len(positions) == len(numbers):
+            places = numbers
+        else:
+            places = [numbers[at] for at in positions]
         given = [
             Explained(name, texts[part], place)
             for place, part in zip(places, draft.parts, strict=True)

@@ -161,15 +161,12 @@ class Judge:
         every = range(len(lines))
         found: list[tuple[Compiled, Sequence[int]]] = []
         for rule in self._plan(setting):
-            if rule.line_test is None:
+            test = rule.line_test
+            if test is None:
                 found.append((rule, every))
-            else:
-                test = rule.line_test
-                positions = [at for at in every if test(lines[at])]
-                if positions:
-                    found.append((rule, positions))
-        touched = self._touched(lines) if self._indexed else None
-        if touched:
+            elif positions := [at for at in every if test(lines[at])]:
+                found.append((rule, positions))
+        if self._indexed and (touched := self._touched(lines)):
             rules = self._indexes.rules
             for order, positions in touched.items():
                 rule = rules[order]
