@@ -166,6 +166,17 @@ def test_a_trimmed_rule_gives_whole_points_and_says_what_was_wanted() -> None:
     assert [row.note for row in explain(award)[1:]] == [None]
 
 
+def test_a_rule_that_just_reaches_its_limit_was_not_trimmed() -> None:
+    capped = msgspec.structs.replace(BASE, limit=Limit(per_purchase_points=100))
+    (row,) = explain(judge(program(capped), line(10_000)))
+    assert (row.points, row.note) == ("100", None)
+
+
+def test_of_equal_factors_of_which_the_best_counts_the_first_in_the_file_does() -> None:
+    rules = program(BASE, multiplier("a", "2"), multiplier("b", "2"), multipliers="best")
+    assert shares(judge(rules, line(10_000))) == {("base", 1): "100", ("a", 1): "100"}
+
+
 def test_charges_are_whole_points_a_share_rounded_up() -> None:
     rule = msgspec.structs.replace(BASE, limit=Limit(budget_points=1_000))
     award = judge(program(rule), line(1_290), used={"base": Used(budget_left=13)})
@@ -281,9 +292,19 @@ def test_every_selector_of_where(where: Selector, matches: bool) -> None:
 
 
 def test_unlinked_returns_are_judged_by_base_rules_alone() -> None:
-    extra = Rule(id="extra", kind="spend", points=Fraction(9), per_amount=100, when=When(min_lines=1))
+    others: list[dict[str, Any]] = [
+        {"when": When(min_lines=1)},
+        {"where": Selector(sku=frozenset({"SKU-1"}))},
+        {"from_on": date(2020, 1, 1)},
+        {"until_on": date(2030, 1, 1)},
+        {"group": "g"},
+    ]
+    extra = [
+        Rule(id=f"extra-{at}", kind="spend", points=Fraction(9), per_amount=100, **parts)
+        for at, parts in enumerate(others)
+    ]
     flat = Rule(id="flat", kind="flat", points=Fraction(7))
-    judged = compile_program(program(BASE, extra, flat, multiplier("double", "2")))
+    judged = compile_program(program(BASE, *extra, flat, multiplier("double", "2")))
     assert judged.judge_unlinked([line(1_000)], facts()).points == 10
 
 
