@@ -26,9 +26,9 @@ from loyalty.ledger.state import NEVER
 from loyalty.members.directory import look_up, why_not_found
 from loyalty.members.identity import Name, parse_reference
 
-MOST = 64
+MOST = 32
 """Reads that one statement answers."""
-SECOND_FROM = 24
+SECOND_FROM = 16
 """How many must wait before a second statement goes while one is under way: meanwhile the process is not idle."""
 MOST_JUDGED = 8
 MOST_MANY = 2
@@ -62,14 +62,18 @@ class _Read:
             self.answer.set_exception(error)
 
 
+_Told = list[tuple[_Read, bytes]]
+
+
 class _Lane:
     """A bounded queue of reads, of which `most` at a time are served together."""
 
-    def __init__(self, serve: Callable[[list[_Read]], Awaitable[None]], most: int) -> None:
+    def __init__(self, serve: Callable[[list[_Read]], Awaitable[_Told]], most: int) -> None:
         self._serve = serve
         self._most = most
         self._queue: deque[_Read] = deque()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._under_way = 0
         self._gathering = False
 
     def put(self, read: _Read) -> None:
@@ -85,34 +89,39 @@ class _Lane:
     def _start(self) -> None:
         """A statement goes when none is under way; a second one beside it when many wait."""
         if self._queue and (
-            not self._under_way or (len(self._under_way) == 1 and len(self._queue) >= SECOND_FROM)
+            not self._under_way or (self._under_way == 1 and len(self._queue) >= SECOND_FROM)
         ):
             self._gathering = True
+            self._under_way += 1
             task = asyncio.create_task(self._next())
-            self._under_way.add(task)
-            task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
-        if not self._gathering:
-            self._start()
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _next(self) -> None:
         """Serves what has gathered until its turn comes: reads that arrived together go together."""
         reads = [self._queue.popleft() for _ in range(min(self._most, len(self._queue)))]
         self._gathering = False
         self._start()
-        await self._answer(reads)
+        told = await self._answer(reads)
+        # The next statement goes before these answers do: Postgres works while they are sent.
+        self._under_way -= 1
+        if not self._gathering:
+            self._start()
+        for read, body in told:
+            read.succeed(body)
 
-    async def _answer(self, reads: list[_Read]) -> None:
+    async def _answer(self, reads: list[_Read]) -> _Told:
         try:
-            await self._serve(reads)
+            return await self._serve(reads)
         except Exception as error:  # noqa: BLE001  # whatever it is, every read gets an answer
+            told: _Told = []
             if len(reads) > 1 and isinstance(error, asyncpg.DataError | ValueError):
                 for read in reads:
-                    await self._answer([read])
+                    told += await self._answer([read])
+                return told
             for read in reads:
                 read.fail(error)
+            return told
 
 
 class Balances:
@@ -132,14 +141,14 @@ class Balances:
         self._quick.put(read)
         return await read.answer
 
-    async def _read_few(self, reads: list[_Read]) -> None:
-        await self._read(reads, MANY)
+    async def _read_few(self, reads: list[_Read]) -> _Told:
+        return await self._read(reads, MANY)
 
-    async def _read_many(self, reads: list[_Read]) -> None:
-        await self._read(reads, NO_LIMIT)
+    async def _read_many(self, reads: list[_Read]) -> _Told:
+        return await self._read(reads, NO_LIMIT)
 
-    async def _read(self, reads: list[_Read], many: int) -> None:
-        """Answers those that SQL can tell whole, and sends the others to their lanes."""
+    async def _read(self, reads: list[_Read], many: int) -> _Told:
+        """The answers of those that SQL can tell whole; the others go to their lanes."""
         stored = self._access.vault.stored
         asked = [(read, value) for read in reads for value in stored(read.name)]
         # One text each: an array costs asyncpg more than the rest of the call. Nothing in them holds a space.
@@ -149,6 +158,7 @@ class Balances:
         policy, lowest = version.program.redemption, version.program.tiers[0].id
         points, amount = (policy.points, policy.amount) if policy else (1, 0)
         unknown = set(reads)
+        answers: _Told = []
         if asked:
             async with self._access.pool.acquire() as connection:
                 for shard in range(self._access.shards):
@@ -159,16 +169,21 @@ class Balances:
                     now = EPOCH + timedelta(microseconds=now_us)
                     self._version = self._access.programs_known.at(now)
                     told = zip(asked, _instants(lines, len(asked)).split(b"\n"), strict=True)
-                    unknown -= self._tell(told, now, by=version)
+                    unknown -= self._tell(told, answers, now, by=version)
                     if not unknown:
                         break
         if unknown:
             await self._call_unknown(list(unknown))
+        return answers
 
     def _tell(
-        self, told: Iterable[tuple[tuple[_Read, str], bytes]], now: datetime, by: ProgramVersion
+        self,
+        told: Iterable[tuple[tuple[_Read, str], bytes]],
+        answers: _Told,
+        now: datetime,
+        by: ProgramVersion,
     ) -> set[_Read]:
-        """Answers reads with their lines, or sends them on; leaves out those of whom SQL knows nothing."""
+        """Adds the answers of reads, or sends them to their lanes. Left out are those of whom SQL knows nothing."""
         found = set()
         for (read, _), line in told:
             if not line:
@@ -179,7 +194,7 @@ class Balances:
                 continue
             body = self._with_idle(line, now) if line.startswith(b"idle") else line
             if body.startswith(b"{") and by is self._version:
-                read.succeed(body)
+                answers.append((read, body))
             else:
                 self._judged.put(read)
         return found
@@ -199,7 +214,7 @@ class Balances:
             body = body.replace(b'"expiring":[', b'"expiring":[{"points":%s,%s}' % (points, end))
         return body
 
-    async def _judge(self, reads: list[_Read]) -> None:
+    async def _judge(self, reads: list[_Read]) -> _Told:
         """Posts in memory what is due on the accounts, and tells how they stand then."""
         named = _by_name(reads)
         in_shard: dict[int, dict[int, list[_Read]]] = defaultdict(lambda: defaultdict(list))
@@ -222,6 +237,7 @@ class Balances:
                         read.succeed(body)
                     await asyncio.sleep(0)  # others first
         await self._call_unknown([read for reads in named.values() for read in reads])
+        return []
 
     async def _call_unknown(self, reads: Sequence[_Read]) -> None:
         """Fails the reads of names under which nobody was found."""
