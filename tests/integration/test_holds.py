@@ -191,6 +191,26 @@ async def test_a_reversal_gives_back_what_was_captured_and_no_more(database_url:
         assert await ledger.points() == (100, 0, 0, 0)
 
 
+async def test_parts_given_back_add_up_to_what_the_whole_was_worth(database_url: str) -> None:
+    async with open_ledger(database_url, program(redemption="points = 3\namount = 1"), "ada") as ledger:
+        await ledger.do(adjust(300))
+        assert (await ledger.do(redeem(300, id="r"))).amount == 100
+        worth = [(await ledger.do(Reversal("r", 100, f"v{part}"))).amount for part in range(3)]
+        assert worth == [33, 33, 34]
+
+
+async def test_of_two_holds_the_one_whose_time_is_over_ends(database_url: str) -> None:
+    async with open_ledger(database_url, program(), "ada") as ledger:
+        await ledger.do(adjust(100))
+        await ledger.do(hold(30, id="a", seconds=3600))
+        await ledger.do(hold(20, id="b", seconds=60))
+        await ledger.move_clock(timedelta(minutes=30))
+        await ledger.do(adjust(1))
+        statuses = [(await ledger.redemption(id)).status for id in ("a", "b")]
+        assert statuses == ["held", "timed_out"]
+        assert await ledger.available() == 71
+
+
 async def test_a_blocked_member_earns_and_returns_but_does_not_redeem(database_url: str) -> None:
     async with open_ledger(database_url, program(), "ada") as ledger:
         await ledger.do(adjust(100))

@@ -36,6 +36,13 @@ async def test_a_full_return_nets_to_zero(database_url: str) -> None:
         await ledger.refused(goods_back("p"), ReturnExceedsPurchase)
 
 
+async def test_goods_do_not_come_back_before_they_were_bought(database_url: str) -> None:
+    async with open_ledger(database_url, program(), "ada") as ledger:
+        await ledger.do(purchase(10000, id="p"))
+        await ledger.refused(goods_back("p", START - timedelta(seconds=1)), ReturnNotAllowed)
+        assert (await ledger.do(goods_back("p", START))).points_clawed_back == 100
+
+
 async def test_a_threshold_that_the_kept_part_misses_is_lost(database_url: str) -> None:
     async with open_ledger(database_url, program(rules=BONUS), "ada") as ledger:
         await ledger.do(purchase([line(6000), line(6000)], id="p"))
