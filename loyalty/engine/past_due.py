@@ -1,7 +1,6 @@
 """What the batches that ops run have in common: accounts with something due, in chunks that never hold up the tills."""
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -18,6 +17,9 @@ from loyalty.engine.programs import load_programs
 from loyalty.engine.stretches import RECENT_SECONDS, Stretches
 from loyalty.errors import FutureTime
 from loyalty.ledger import store
+
+LOOK_SECONDS = 0.5
+"""Until it has looked for so long, it goes as slowly as if others wrote."""
 
 Counts = dict[str, int]
 Progress = Callable[[float, Counts], Awaitable[None]]
@@ -55,7 +57,7 @@ async def walk(
         to_do = 0
         for shard in range(engine.shards):
             to_do += await connection.fetchval(query("count_due"), shard, through, due)
-    done, others_at = 0, -math.inf
+    done, others_at = 0, time.monotonic() + LOOK_SECONDS - RECENT_SECONDS
     sets = _Sets(engine.shards, due, through)
     stretches = Stretches(*sizes, lambda: time.monotonic() - others_at < RECENT_SECONDS)
     ours: set[int] = set()

@@ -1,6 +1,5 @@
 """What migrations and functions make of an empty database is what the code reads and writes, column by column."""
 
-from dataclasses import fields
 from typing import Any
 
 import asyncpg
@@ -25,10 +24,10 @@ ROW_TYPES: dict[str, tuple[str, ...]] = {
     "voucher_row": VoucherRow._fields,
     "cancelled_row": CancelledRow._fields,
     "head_row": rows.HeadRow._fields,
-    "locked_head": tuple(field.name for field in fields(Head) if field.name != "loaded"),
-    "open_lot_row": ("account", *(field.name for field in fields(OpenLot))),
+    "locked_head": tuple(name for name in Head.__struct_fields__ if name != "loaded"),
+    "open_lot_row": ("account", *OpenLot.__struct_fields__),
     "found_request": ("kind", "id", *Recorded._fields),
-    "used_lot": ("account", "posting", *(field.name for field in fields(UsedLot))),
+    "used_lot": ("account", "posting", *UsedLot.__struct_fields__),
 }
 STORED = {
     "posting": "posting_row",
