@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from datetime import timedelta
+from multiprocessing import active_children
 from pathlib import Path
 
 from bench import data
@@ -54,6 +55,8 @@ async def measure(url: str) -> None:
     audited = await audit(url)
     took = time.perf_counter() - start
     print(f"audit: {took:.1f} s, {entries / took:,.0f} entries/s, {audited.count} findings", flush=True)
+    for process in active_children():
+        process.join()  # only then its memory is counted
     for who, name in (
         (resource.RUSAGE_SELF, "this process"),
         (resource.RUSAGE_CHILDREN, "each of the audit's"),
