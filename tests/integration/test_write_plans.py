@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from loyalty.db.connect import connect_owner
+from loyalty.db.sql import query
 from tests.builders import START, adjust, expiry, open_ledger, program, purchase
 
 MEMBERS = 20
@@ -40,3 +42,23 @@ async def test_a_purchase_reads_of_the_lots_those_that_its_receipt_counts(databa
         async with ledger.engine.pool.acquire() as connection:
             assert [lot["remaining"] for lot in await connection.fetchval(lots, account, [])] == [40, 50]
             assert len(await connection.fetchval(lots, account, [account])) == 5
+
+
+async def test_what_is_due_is_counted_by_its_index_alone(database_url: str) -> None:
+    """It read each account: as many pages as the ledger has members, while tills waited for the disk."""
+    names = [f"m{number}" for number in range(MEMBERS)]
+    async with open_ledger(database_url, program(expiry("after", days=30)), *names, pool_size=1) as ledger:
+        await ledger.all(*(purchase(1000, member=name) for name in names))
+        later = await ledger.move_clock(timedelta(days=31))
+        owner = await connect_owner(database_url)
+        await owner.execute("vacuum analyze account")
+        async with owner.transaction():
+            await owner.execute("set local enable_seqscan = off")
+            assert await owner.fetchval(query("count_due"), 0, later, "any") == MEMBERS
+            assert await owner.fetchval(query("count_due"), 0, later, "hold") == 0
+            read = await owner.fetchval(
+                "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables"
+                " where relname = 'account'"
+            )
+        await owner.close()
+    assert read == 0
