@@ -6,9 +6,11 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import structlog
 
 from bench import machine, page, pgledger
@@ -35,12 +37,16 @@ def main() -> int:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
         with Stack() as stack:
             peers = [pgledger.contestant(asked.pgledger)] if asked.pgledger else []
-            found = measure(stack, scale, chosen, peers)
+            found = measure(stack, scale, chosen, peers, _keep)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    except asyncpg.DiskFullError:
+        print(
+            "bench: the disk is full; a whole run needs 60 GB, `--members`, `--growth` and `--due-lots` less",
+            file=sys.stderr,
+        )
+        return 1
     print(f"\nwritten: {RESULTS.relative_to(ROOT)}")
     if asked.quick:
         return _compare(found, asked.record)
@@ -49,11 +55,18 @@ def main() -> int:
     return 0
 
 
-def measure(stack: Stack, scale: Scale, chosen: list[Figure], peers: list[Contestant]) -> dict[str, Any]:
-    """All of one run as plain values. Peers take part in the first group."""
+def measure(
+    stack: Stack,
+    scale: Scale,
+    chosen: list[Figure],
+    peers: list[Contestant],
+    keep: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """All of one run as plain values, kept after each group. Peers take part in the first group."""
     started = time.monotonic()
     about = machine.describe(stack, scale)
     bench = Bench(stack, scale, _say)
+    found = about
     figures: dict[str, Any] = {}
     rounds: dict[str, Any] = {}
     titles: dict[str, str] = {}
@@ -74,9 +87,16 @@ def measure(stack: Stack, scale: Scale, chosen: list[Figure], peers: list[Contes
         rounds[str(group)] = {
             name: [dataclasses.asdict(sample) for sample in bench.samples[name]] for name in contestants
         }
-    figures = {figure.id: figures[figure.id] for figure in chosen}
-    seconds = round(time.monotonic() - started)
-    return {**about, "seconds": seconds, "figures": figures, "rounds": rounds, "titles": titles}
+        ordered = {figure.id: figures[figure.id] for figure in chosen if figure.id in figures}
+        seconds = round(time.monotonic() - started)
+        found = {**about, "seconds": seconds, "figures": ordered, "rounds": rounds, "titles": titles}
+        keep(found)
+    return found
+
+
+def _keep(found: dict[str, Any]) -> None:
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def _judged(bench: Bench, figure: Figure) -> dict[str, Any]:

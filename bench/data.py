@@ -102,6 +102,16 @@ async def load_lots(
     await execute(url, "vacuum analyze")
 
 
+async def read_whole(url: str) -> None:
+    """Read all tables and indexes once, so that they lie in memory as those of a ledger in use do."""
+    await execute(
+        url,
+        "create extension if not exists pg_prewarm schema public;"
+        "select public.pg_prewarm(oid::regclass, 'read') from pg_class"
+        " where relnamespace = 'loyalty'::regnamespace and relkind in ('r', 'i', 't')",
+    )
+
+
 async def scalar(url: str, statement: str, *arguments: object) -> Any:
     """One value from the database."""
     connection: asyncpg.Connection = await connect_owner(url)

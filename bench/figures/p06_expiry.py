@@ -22,22 +22,22 @@ commit;
 """
 
 
-def due_database(bench: Bench, name: str) -> str:
+def due_database(bench: Bench) -> str:
     """A database in which each member has one lot that fell due and four that did not."""
 
-    def load() -> None:
+    def load() -> str:
         url = bench.stack.database("due")
         asyncio.run(data.load_members(url, bench.scale.due_lots))
         asyncio.run(data.put_program(url, data.EXAMPLE))
         asyncio.run(data.load_lots(url, LOTS, due=1))
+        return url
 
-    bench.once("members with due lots", load)
-    return str(bench.once(f"database {name}", lambda: bench.stack.database(name, template="due")))
+    return str(bench.once("members with due lots", load))
 
 
 def judge(bench: Bench) -> Result:
     """Due lots a second of either."""
-    url = due_database(bench, "expiry")
+    url = due_database(bench)
     asyncio.run(data.execute(url, copies(TABLES)))
     for table in TABLES:
         asyncio.run(data.execute(url, f"insert into again.{table} select * from {table}"))

@@ -13,7 +13,8 @@ ROUNDS = 3
 
 def judge(bench: Bench) -> Result:
     """The median p99 beside it over the median p99 alone."""
-    url = due_database(bench, "beside")
+    due_database(bench)
+    url = bench.once("database beside", lambda: bench.stack.database("beside", template="due"))
     server = bench.server("beside expiry", url)
     rate = bench.rate("purchases")
     alone, beside, ended = [], [], 0
