@@ -1,4 +1,5 @@
-"""What the ledger costs as it grows: bytes a member and a purchase, and whether partitions by month would help.
+"""What the ledger costs as it grows: bytes a member and a purchase, what an archive leaves of them, and whether
+partitions by month would help.
 
     python -m bench.growth_bench [--members 20000] [--purchases 50000] [--rows 3000000]
 
@@ -26,6 +27,7 @@ from bench.harness import QUICK, Bench, load_options
 from bench.load import drive
 from bench.stack import Stack
 from loyalty.db.connect import connect_owner
+from loyalty.engine.engine import Engine
 
 MONTHS = 36
 BATCH = 32
@@ -60,6 +62,30 @@ def bytes_of_purchases(bench: Bench, purchases: int) -> None:
         if sum(grown) >= 1:
             print(f"{name:20}{grown[0]:>10,.0f}{grown[1]:>10,.0f}{grown[2]:>13,.0f}")
     print(f"{'all':20}{(_total(after) - _total(before)) / done:>10,.0f}")
+    asyncio.run(archived(url, done, _total(before)))
+
+
+async def archived(url: str, purchases: int, others: int) -> None:
+    """Prints how fast the archive takes all postings in, and what it leaves of a purchase where it was."""
+    engine = await Engine.open(url, pool_size=2)
+    try:
+        begun = time.perf_counter()
+        counts = await engine.archive(await engine.now())
+        seconds = time.perf_counter() - begun
+    finally:
+        await engine.close()
+    print(
+        f"\narchived {counts['postings']:,} postings in {seconds:.1f} s: {counts['postings'] / seconds:,.0f} a second"
+    )
+    connection = await connect_owner(url)
+    try:
+        await connection.execute("vacuum full loyalty.posting")  # what remains, closely packed
+    finally:
+        await connection.close()
+    sizes = await _sizes(url)
+    moved = sum(sizes["archived_text"]) / purchases
+    left = (_total(sizes) - others) / purchases - moved
+    print(f"a purchase's bytes: {moved:,.0f} in the archive, {left:,.0f} where it was")
 
 
 async def partitions(url: str, rows: int) -> None:

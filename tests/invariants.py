@@ -25,7 +25,7 @@ async def _assert_charges(pool: asyncpg.Pool) -> None:
     """Counters and budgets are what the purchases and events on record, less what came back, used of their rules."""
     rows = await pool.fetch(
         "select coalesce(a.merged_into, a.account) as account, kind::text, id, subject, facts"
-        " from posting p join account a using (shard, account)"
+        " from full_posting p join account a using (shard, account)"
         " where kind in ('purchase', 'event', 'return') and facts is not null order by p.recorded_at, p.number"
     )
     kept: dict[tuple[int, str, str], dict[str, list[int]]] = {}

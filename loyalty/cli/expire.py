@@ -16,4 +16,4 @@ from loyalty.cli.times import instant
 @click.option("--dry-run", is_flag=True, help="Only count; nothing is posted.")
 def expire(through: datetime | None, dry_run: bool) -> None:
     """Post the points that are due to expire. Balances are right without it; the books get their entries."""
-    run(show_job("expiry", through, dry_run))
+    run(show_job("expiry", lambda engine, *how: engine.expire(*how), through, dry_run))

@@ -14,7 +14,7 @@ from loyalty.jobs.runner import Kind
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def jobs(kind: Kind | None, limit: int, as_json: bool) -> None:
-    """List what ran and what runs, newest first: expiry, tier reviews, time-outs of holds, backtests."""
+    """List what ran and what runs, newest first: expiry, tier reviews, time-outs of holds, backtests, archives."""
 
     async def work(url: str) -> int:
         from loyalty.db.connect import open_pool

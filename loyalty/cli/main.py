@@ -21,6 +21,10 @@ _COMMANDS = {
         "loyalty.cli.time_out_holds:time_out_holds",
         "Give back the points of holds that have ended.",
     ),
+    "archive": (
+        "loyalty.cli.archive:archive",
+        "Move the long texts of old postings to a table of their own.",
+    ),
     "jobs": ("loyalty.cli.jobs:jobs", "List what ran and what runs."),
     "backtest": ("loyalty.cli.backtest:backtest", "Tell what another program would have cost."),
     "report": ("loyalty.cli.report:report", "What the points on the books are worth."),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Only tell who would move; nothing is posted.")
 def review_tiers(through: datetime | None, dry_run: bool) -> None:
     """Renew or lower the tiers whose validity has ended, and show who moves where."""
-    run(show_job("tier-review", through, dry_run, _show))
+    run(show_job("tier-review", lambda engine, *how: engine.review_tiers(*how), through, dry_run, _show))
 
 
 def _show(engine: "Engine", counts: dict[str, int]) -> None:

@@ -16,4 +16,4 @@ from loyalty.cli.times import instant
 @click.option("--dry-run", is_flag=True, help="Only count; nothing is posted.")
 def time_out_holds(through: datetime | None, dry_run: bool) -> None:
     """Give back the points of holds that have ended. Balances are right without it; the books get their postings."""
-    run(show_job("hold-timeouts", through, dry_run))
+    run(show_job("hold-timeouts", lambda engine, *how: engine.time_out_holds(*how), through, dry_run))

@@ -11,6 +11,7 @@ from loyalty.acts import acting
 from loyalty.db.connect import open_pool
 from loyalty.db.sql import query
 from loyalty.engine import (
+    archive,
     erase,
     expire,
     explain,
@@ -167,6 +168,12 @@ class Engine(Access):
     ) -> Counts:
         """As `expire`, for the accounts with a hold that has ended."""
         return await timeouts.time_out_holds(self, through, dry_run, progress)
+
+    async def archive(
+        self, before: datetime, dry_run: bool = False, progress: Progress | None = None
+    ) -> Counts:
+        """Moves the texts of postings recorded before an instant to the archive; see `loyalty.engine.archive`."""
+        return await archive.archive(self, before, dry_run, progress)
 
     # -- reads -----------------------------------------------------------------------------------------------------
 

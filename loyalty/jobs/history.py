@@ -11,7 +11,6 @@ from loyalty import acts
 from loyalty.db.sql import query
 from loyalty.errors import FieldError, InvalidRequest
 from loyalty.jobs.runner import Kind, bury_dead
-from loyalty.schedule import ScheduledKind
 
 
 async def recent_jobs(
@@ -38,7 +37,7 @@ async def read_one_job(pool: asyncpg.Pool, job_id: str) -> dict[str, Any] | None
 
 async def record_job(
     pool: asyncpg.Pool,
-    kind: ScheduledKind,
+    kind: Kind,
     through: datetime,
     dry_run: bool,
     counts: dict[str, Any],

@@ -18,7 +18,7 @@ from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.errors import Overloaded
 
-Kind = Literal["expiry", "tier-review", "hold-timeouts", "backtest"]
+Kind = Literal["expiry", "tier-review", "hold-timeouts", "backtest", "archive"]
 Status = Literal["queued", "running", "done", "failed"]
 
 SIGN_OF_LIFE_SECONDS = 2.0

@@ -1,7 +1,7 @@
 -- No budget says that more was used than its rule's purchases and events were charged, nor less than nothing.
 with charged as (
     select c.key as rule, sum((c.value ->> 1)::bigint) as points
-    from loyalty.posting p
+    from loyalty.full_posting p
     cross join lateral jsonb_each(p.facts::jsonb -> 'charges') c
     where p.kind in ('purchase', 'event') and p.facts like '%"charges":%'
     group by 1

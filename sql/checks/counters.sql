@@ -1,7 +1,7 @@
 -- What members had of limited rules is what their purchases and events were charged, less what came back; and days add up to ever.
 with charged as (
     select p.account, p.kind, p.id, p.facts::jsonb -> 'charges' as charges
-    from loyalty.posting p
+    from loyalty.full_posting p
     where p.kind in ('purchase', 'event') and p.facts like '%"charges":%'
 ), kept as (
     select coalesce(a.merged_into, a.account) as account,
@@ -9,7 +9,7 @@ with charged as (
     from charged c
     join loyalty.account a on a.account = c.account
     left join lateral (
-        select r.facts from loyalty.posting r
+        select r.facts from loyalty.full_posting r
         where r.kind = 'return' and r.subject = c.id and c.kind = 'purchase' order by r.recorded_at desc, r.number desc limit 1
     ) r on true
 ), should as (

@@ -6,7 +6,7 @@ with held as (
 ), open as (
     select h.shard, h.account, h.posting, h.points, coalesce(p.id, p.subject) as id
     from held h
-    join loyalty.posting p on p.shard = h.shard and p.account = h.account and p.number = h.posting
+    join loyalty.full_posting p on p.shard = h.shard and p.account = h.account and p.number = h.posting
     where p.facts is not null
         and not exists (
             select from loyalty.posting x

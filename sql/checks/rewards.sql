@@ -2,7 +2,7 @@
 -- their cancellations gave back.
 with claims as (
     select p.shard, p.account, p.number, p.id, p.recorded_at, p.facts::jsonb as facts
-    from loyalty.posting p where p.kind = 'claim'
+    from loyalty.full_posting p where p.kind = 'claim'
 ), cancelled as (
     select p.shard, p.account, p.number, p.subject, p.recorded_at from loyalty.posting p where p.kind = 'cancellation'
 )

@@ -44,7 +44,7 @@ begin
                 p.fingerprint, p.answer)::found_request)
             from unnest(p_kinds, p_ids) as q (kind, id)
             cross join lateral (
-                select * from posting r where r.shard = p_shard and r.kind = q.kind and r.id = q.id offset 0
+                select * from full_posting r where r.shard = p_shard and r.kind = q.kind and r.id = q.id offset 0
             ) p
             join account a on a.shard = p_shard and a.account = p.account
         ), case when p_counters then (

@@ -8,6 +8,6 @@ select p.kind::text, p.id, p.occurred_at, p.recorded_at, p.facts, p.answer
 from owner o
 cross join lateral family(o.shard, array[o.account]) f
 cross join lateral (
-    select * from posting p where p.shard = f.shard and p.account = f.account and p.subject = $3 offset 0
+    select * from full_posting p where p.shard = f.shard and p.account = f.account and p.subject = $3 offset 0
 ) p
 order by p.recorded_at, p.number

@@ -2,6 +2,6 @@
 select p.account, p.number, p.occurred_at, p.recorded_at, p.program_version, p.qualifying_amount,
        p.qualifying_at is null, coalesce(p.qualifying_at, 'epoch'), p.kind::text::char(12),
        p.hash, p.id, p.subject, p.fingerprint, p.facts, p.answer
-from posting p
+from full_posting p
 where p.shard = $1 and p.account between $2 and $3
 order by p.account, p.number

@@ -11,16 +11,16 @@ left join lateral (
     order by t.posting desc, t.ordinal desc limit 1
 ) stood on true
 left join lateral (
-    select p.facts::json #>> '{judged,tier}' as tier from posting p
+    select p.facts::json #>> '{judged,tier}' as tier from full_posting p
     where e.kind = 'clawback' and e.occurred_at < stood.since
       and p.shard = e.shard and p.account = e.account and p.number = e.posting
     limit 1
 ) late on true
 left join lateral (
-    select b.facts::json #>> '{judged,tier}' as tier from posting p
+    select b.facts::json #>> '{judged,tier}' as tier from full_posting p
     cross join lateral family(p.shard, array[p.account]) f
     cross join lateral (
-        select * from posting b where b.shard = f.shard and b.kind = 'purchase' and b.id = p.subject offset 0
+        select * from full_posting b where b.shard = f.shard and b.kind = 'purchase' and b.id = p.subject offset 0
     ) b
     where e.kind = 'clawback' and p.shard = e.shard and p.account = e.account and p.number = e.posting
       and b.account = f.account

@@ -2,7 +2,7 @@
 select p.kind::text, p.id, p.subject, p.facts, p.recorded_at
 from family($1::smallint, array[$2::bigint]) f
 cross join lateral (
-    select * from posting p
+    select * from full_posting p
     where p.shard = f.shard and p.account = f.account and p.kind in ('purchase', 'return', 'redemption', 'event')
     offset 0
 ) p

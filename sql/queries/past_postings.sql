@@ -8,7 +8,7 @@ from (
                then greatest(occurred_at, max(recorded_at) filter (where kind not in ('expiry', 'timeout', 'verdict'))
                                               over (partition by account order by number))
                else recorded_at end as known_at
-    from posting
+    from full_posting
     where shard = $1::smallint and account = any ($2::bigint[])
 ) p
 where occurred_at <= $3::timestamptz and known_at <= $4::timestamptz

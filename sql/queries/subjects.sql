@@ -9,7 +9,7 @@ select w.owner, p.account, p.number, p.kind, p.id, p.subject, p.occurred_at, p.r
        p.qualifying_amount, p.fingerprint, p.facts, p.answer
 from wanted w
 cross join lateral (
-    select * from posting p where p.shard = w.shard and p.id = w.id and p.kind in ('purchase', 'redemption', 'claim') offset 0
+    select * from full_posting p where p.shard = w.shard and p.id = w.id and p.kind in ('purchase', 'redemption', 'claim') offset 0
 ) p
 where p.account = w.account
 union
@@ -17,6 +17,6 @@ select w.owner, p.account, p.number, p.kind, p.id, p.subject, p.occurred_at, p.r
        p.qualifying_amount, p.fingerprint, p.facts, p.answer
 from wanted w
 cross join lateral (
-    select * from posting p where p.shard = w.shard and p.account = w.account and p.subject = w.id offset 0
+    select * from full_posting p where p.shard = w.shard and p.account = w.account and p.subject = w.id offset 0
 ) p
 order by recorded_at, number

@@ -1,6 +1,7 @@
 """Each command: what it prints where, its exit code, and one clear sentence when something is wrong."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -46,6 +47,7 @@ def test_help_is_instant_and_lists_every_command(tmp_path: Path) -> None:
         "expire",
         "review-tiers",
         "time-out-holds",
+        "archive",
         "jobs",
         "acts",
         "privacy",
@@ -159,6 +161,26 @@ def test_expire_review_and_report(database_url: str, tmp_path: Path) -> None:
     assert report["proven"]
     assert report["issued"] == report["expired"] > 0
     loyalty(database_url, "audit", cwd=tmp_path)
+
+
+def test_archive(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(PROGRAM)
+    loyalty(database_url, "program", "apply", "p.toml", cwd=tmp_path)
+    loyalty(database_url, "import", write(tmp_path / "till.csv", many_rows(200, 5)), cwd=tmp_path)
+    assert "--before" in loyalty(database_url, "archive", cwd=tmp_path, expect=2).stderr
+    said = loyalty(database_url, "archive", "--before", "2999-01-01T00:00:00Z", cwd=tmp_path, expect=1).stderr
+    assert "only the past can be archived" in said
+    before = datetime.now(UTC).isoformat()
+    dry = loyalty(database_url, "archive", "--before", before, "--dry-run", cwd=tmp_path).stdout.splitlines()
+    assert dry[0].split() == ["postings", "200"]
+    assert dry[-1] == "Nothing was changed: this was a dry run."
+    done = loyalty(database_url, "archive", "--before", before, cwd=tmp_path).stdout.splitlines()
+    assert done[0] == dry[0]
+    assert len(done) == 2
+    ran = loyalty(database_url, "jobs", "--kind", "archive", cwd=tmp_path).stdout.splitlines()
+    assert len(ran) == 2
+    loyalty(database_url, "audit", cwd=tmp_path)
+    loyalty(database_url, "backtest", "p.toml", "--verify", cwd=tmp_path)
 
 
 def test_a_database_without_tables_says_what_to_run(empty_database_url: str, tmp_path: Path) -> None:

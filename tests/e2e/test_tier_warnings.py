@@ -84,7 +84,7 @@ async def test_members_who_would_fall_are_told_and_then_moved(database_url: str,
         dry = loyalty(database_url, "review-tiers", "--dry-run", cwd=tmp_path).stdout
         assert await _changes(database_url) == before
         done = loyalty(database_url, "review-tiers", cwd=tmp_path).stdout
-        assert dry == done + "Nothing was posted: this was a dry run.\n"
+        assert dry == done + "Nothing was changed: this was a dry run.\n"
         assert await _changes(database_url) == before + 3
         assert _table(done) == [["ordinary", "silver"], ["silver", "2", "1"]]
         assert {"fallen 2", "renewed 1", "accounts 3"} <= {

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -78,8 +78,8 @@ async def copy_of(postgres_url: str, template: str) -> AsyncIterator[str]:
 
 
 TABLES = [
-    "program_version", "posting", "entry", "lot", "lot_use", "tier_change", "account", "open_lot", "open_hold",
-    "reward_version", "stock_move", "voucher", "voucher_end", "reward_stock",
+    "program_version", "posting", "archived_text", "entry", "lot", "lot_use", "tier_change", "account", "open_lot",
+    "open_hold", "reward_version", "stock_move", "voucher", "voucher_end", "reward_stock",
 ]  # fmt: skip
 
 
@@ -139,8 +139,9 @@ def purchase(id: str, member: str, at: datetime, amount: int) -> Purchase:
 
 async def fill(url: str) -> None:
     """Ada: 700 earned, silver, redeemed, held, captured in part, released, reversed, adjusted, returned. Bob: in debt
-    and out of it. Cleo: expired. Dan: nothing. Eve: merged into Finn, with open holds, one captured there, and Gil, in
-    debt, into him too. Hal: forgotten while points were held. Ivy: claimed rewards, one voucher used, one cancelled.
+    and out of it. Cleo: expired, and her purchase archived. Dan: nothing. Eve: merged into Finn, with open holds, one
+    captured there, and Gil, in debt, into him too. Hal: forgotten while points were held. Ivy: claimed rewards, one
+    voucher used, one cancelled.
     """
     await migrate(url)
     async with engine_of(url) as engine:
@@ -151,6 +152,7 @@ async def fill(url: str) -> None:
         await engine.submit(purchase("c1", "cleo", now, 9000))
         await _forward(url, 400)
         await engine.expire()
+        await engine.archive(now + timedelta(days=1))
         now = await engine.now()
         await engine.submit(purchase("p1", "ada", now, 10000))
         await engine.submit(purchase("p2", "ada", now, 60000))

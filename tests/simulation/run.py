@@ -3,7 +3,7 @@
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -44,6 +44,7 @@ from .steps import (
 )
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
+ARCHIVED_AFTER = timedelta(days=30)
 AUDIT_EVERY = 4_000
 """Steps between two audits of the whole ledger; there is one at the end, too."""
 
@@ -131,7 +132,11 @@ class Run:
                 await self.serve(model, step)
             case PostDue():
                 self.kinds["review" if step.review else "expire"] += 1
-                await (self.engine.review_tiers() if step.review else self.engine.expire())
+                if step.review:
+                    await self.engine.review_tiers()
+                else:
+                    await self.engine.expire()
+                    await self.engine.archive(step.at - ARCHIVED_AFTER)
 
     async def serve(self, model: Model, step: PutReward | MoveStock | UseVoucher) -> None:
         """What is done about rewards beside claims."""

@@ -79,7 +79,7 @@ class Submit(Struct, frozen=True, tag=True):
 
 
 class PostDue(Struct, frozen=True, tag=True):
-    """The expiry batch, or the review of tiers."""
+    """The review of tiers, or the expiry batch and then the archive of what is a month old."""
 
     at: datetime
     review: bool
