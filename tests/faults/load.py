@@ -17,6 +17,8 @@ ANSWER_SECONDS = 40.0
 """How long a till waits for one answer before it hangs up and asks again."""
 PATIENCE_SECONDS = 120.0  # without acknowledgement, after which the scenario fails
 UPLOAD_ITEMS = 20
+UPLOADS = 4
+"""At once, by all tills together: they have one key, and a server takes no more of one."""
 
 
 class Load:
@@ -44,6 +46,7 @@ class Load:
         self._last = time.monotonic()
         self._one_more = asyncio.Event()
         self._draw = random.Random(shop.seed)
+        self._uploads = asyncio.Semaphore(UPLOADS)
 
     async def run(self, requests: int, faults: Callable[["Load"], Coroutine[Any, Any, None]]) -> None:
         """Send until `requests` are acknowledged and the faults are over."""
@@ -149,14 +152,15 @@ class Load:
 
     async def _upload(self, lines: dict[int, Line], items: list[Sent]) -> None:
         self.sent += items
-        async for reply in self._attempts(lines, self.shop.upload(items), items):
-            if reply.status != 200:
-                self._wrong("batch", reply)
-                return
-            for sent, result in zip(items, results(reply.body), strict=True):
-                self._took_item(sent, result)
-            if all(item.body is not None or item.refused for item in items):
-                return
+        async with self._uploads:
+            async for reply in self._attempts(lines, self.shop.upload(items), items):
+                if reply.status != 200:
+                    self._wrong("batch", reply)
+                    return
+                for sent, result in zip(items, results(reply.body), strict=True):
+                    self._took_item(sent, result)
+                if all(item.body is not None or item.refused for item in items):
+                    return
 
     def _took_item(self, sent: Sent, result: Result) -> None:
         if bytes(result.receipt):
