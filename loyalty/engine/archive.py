@@ -1,14 +1,14 @@
 """The archive: the texts of old postings, moved to a table that may lie on cheaper disk. Reads find them there."""
 
-import time
 from datetime import datetime
 
 from asyncpg import Record
 
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
-from loyalty.engine.past_due import LOOK_SECONDS, Counts, Progress, Sizes
-from loyalty.engine.stretches import RECENT_SECONDS, Stretches
+from loyalty.engine.others import Others
+from loyalty.engine.past_due import Counts, Progress, Sizes
+from loyalty.engine.stretches import Stretches
 from loyalty.errors import FutureTime
 from loyalty.ledger import store
 
@@ -46,8 +46,8 @@ async def archive(engine: Access, before: datetime, dry_run: bool, progress: Pro
             ranges += [(shard, row) for row in found]
     to_do = sum(row["postings"] for _, row in ranges)
     next_range = done = 0
-    others_at = time.monotonic() + LOOK_SECONDS - RECENT_SECONDS
-    stretches = Stretches(*SIZES, lambda: time.monotonic() - others_at < RECENT_SECONDS)
+    others = Others()
+    stretches = Stretches(*SIZES, others.are_there)
     while next_range < len(ranges):
         async with stretches.next() as size, engine.pool.acquire() as connection:
             shard = ranges[next_range][0]
@@ -57,8 +57,7 @@ async def archive(engine: Access, before: datetime, dry_run: bool, progress: Pro
                 moved = await connection.fetchrow(query("archive_count"), *where)
             else:
                 moved = await connection.fetchrow(query("archive_postings"), *where, MOST)
-            if await connection.fetchval(query("others_write"), []):
-                others_at = time.monotonic()
+            await others.look(connection)
         for name in counts:
             counts[name] += moved[name]
         if dry_run or moved["postings"] < MOST:

@@ -1,7 +1,6 @@
 """What the batches that ops run have in common: accounts with something due, in chunks that never hold up the tills."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -13,13 +12,11 @@ from loyalty.engine.access import Access
 from loyalty.engine.context import Context
 from loyalty.engine.due import NAMES, post_due
 from loyalty.engine.loading import load_tiers, make_context, verdict_due
+from loyalty.engine.others import Others
 from loyalty.engine.programs import load_programs
-from loyalty.engine.stretches import RECENT_SECONDS, Stretches
+from loyalty.engine.stretches import Stretches
 from loyalty.errors import FutureTime
 from loyalty.ledger import store
-
-LOOK_SECONDS = 0.5
-"""Until it has looked for so long, it goes as slowly as if others wrote."""
 
 Counts = dict[str, int]
 Progress = Callable[[float, Counts], Awaitable[None]]
@@ -57,13 +54,13 @@ async def walk(
         to_do = 0
         for shard in range(engine.shards):
             to_do += await connection.fetchval(query("count_due"), shard, through, due)
-    done, others_at = 0, time.monotonic() + LOOK_SECONDS - RECENT_SECONDS
+    done, others = 0, Others()
     sets = _Sets(engine.shards, due, through)
-    stretches = Stretches(*sizes, lambda: time.monotonic() - others_at < RECENT_SECONDS)
+    stretches = Stretches(*sizes, others.are_there)
     ours: set[int] = set()
 
     async def lane() -> None:
-        nonlocal done, others_at
+        nonlocal done
         while True:
             # No connection is kept through a rest, or while progress is told: the pool may be small.
             async with stretches.next() as size, engine.pool.acquire() as connection:
@@ -73,8 +70,7 @@ async def walk(
                 shard, accounts = found
                 ours.add(connection.get_server_pid())
                 counts = await chunk(connection, shard, accounts, sets.through)
-                if await connection.fetchval(query("others_write"), [*ours]):
-                    others_at = time.monotonic()
+                await others.look(connection, [*ours])
                 ours.discard(connection.get_server_pid())
             for name, count in counts.items():
                 totals[name] += count
