@@ -6,7 +6,6 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,9 @@ def main() -> int:
     asked = _arguments()
     scale = _scale(asked)
     chosen = [figure for figure in FIGURES if _wanted(figure, asked)]
+    if not chosen:
+        print("bench: there is no such figure; they are called P1 to P14", file=sys.stderr)
+        return 2
     if asked.page:
         page.write(json.loads(RESULTS.read_text()))
         return 0
@@ -37,14 +39,13 @@ def main() -> int:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
         with Stack() as stack:
             peers = [pgledger.contestant(asked.pgledger)] if asked.pgledger else []
-            found = measure(stack, scale, chosen, peers, _keep)
+            found = measure(stack, scale, chosen, peers)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     except asyncpg.DiskFullError:
         print(
-            "bench: the disk is full; a whole run needs 60 GB, `--members`, `--growth` and `--due-lots` less",
-            file=sys.stderr,
+            "bench: the disk is full; --members, --growth and --due-lots make a run smaller", file=sys.stderr
         )
         return 1
     print(f"\nwritten: {RESULTS.relative_to(ROOT)}")
@@ -55,18 +56,12 @@ def main() -> int:
     return 0
 
 
-def measure(
-    stack: Stack,
-    scale: Scale,
-    chosen: list[Figure],
-    peers: list[Contestant],
-    keep: Callable[[dict[str, Any]], None],
-) -> dict[str, Any]:
-    """All of one run as plain values, kept after each group. Peers take part in the first group."""
+def measure(stack: Stack, scale: Scale, chosen: list[Figure], peers: list[Contestant]) -> dict[str, Any]:
+    """All of one run as plain values, written down after each group. Peers take part in the first group."""
     started = time.monotonic()
     about = machine.describe(stack, scale)
     bench = Bench(stack, scale, _say)
-    found = about
+    found: dict[str, Any] = {}
     figures: dict[str, Any] = {}
     rounds: dict[str, Any] = {}
     titles: dict[str, str] = {}
@@ -90,13 +85,9 @@ def measure(
         ordered = {figure.id: figures[figure.id] for figure in chosen if figure.id in figures}
         seconds = round(time.monotonic() - started)
         found = {**about, "seconds": seconds, "figures": ordered, "rounds": rounds, "titles": titles}
-        keep(found)
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     return found
-
-
-def _keep(found: dict[str, Any]) -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
 
 
 def _judged(bench: Bench, figure: Figure) -> dict[str, Any]:

@@ -108,7 +108,7 @@ async def read_whole(url: str) -> None:
         url,
         "create extension if not exists pg_prewarm schema public;"
         "select public.pg_prewarm(oid::regclass, 'read') from pg_class"
-        " where relnamespace = 'loyalty'::regnamespace and relkind in ('r', 'i', 't')",
+        " where relnamespace = 'loyalty'::regnamespace and relkind in ('r', 'i')",
     )
 
 
