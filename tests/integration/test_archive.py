@@ -211,7 +211,7 @@ async def test_what_another_run_has_in_hand_is_left_to_it(database_url: str) -> 
         assert await ledger.value(LEFT) == 0
 
 
-async def test_the_tables_of_the_archive_are_made_beside_readers_and_tills(
+async def test_the_tables_of_the_archive_are_made_beside_an_open_backup(
     empty_database_url: str, tmp_path: Path
 ) -> None:
     """An open backup held up the change of a trigger, and every till with it."""
