@@ -36,6 +36,7 @@ SIZES = """
     select relname, pg_relation_size(oid) as rows, pg_indexes_size(oid) as indexes,
         coalesce(pg_total_relation_size(reltoastrelid), 0) as long_values
     from pg_class where relkind = 'r' and relnamespace = 'loyalty'::regnamespace"""
+WAL = "select pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint"
 SHAPE = """
     shard smallint not null, account bigint not null, number integer not null, kind loyalty.posting_kind not null,
     id text, subject text, occurred_at timestamptz not null, recorded_at timestamptz not null, facts text"""
@@ -66,7 +67,8 @@ def bytes_of_purchases(bench: Bench, purchases: int) -> None:
 
 
 async def archived(url: str, purchases: int, others: int) -> None:
-    """Prints how fast the archive takes all postings in, and what it leaves of a purchase where it was."""
+    """Prints how fast the archive takes all postings in, what it writes, and what it leaves of a purchase where it was."""
+    before, wal = (await _sizes(url))["posting"], await data.scalar(url, WAL)
     engine = await Engine.open(url, pool_size=2)
     try:
         begun = time.perf_counter()
@@ -77,11 +79,12 @@ async def archived(url: str, purchases: int, others: int) -> None:
     print(
         f"\narchived {counts['postings']:,} postings in {seconds:.1f} s: {counts['postings'] / seconds:,.0f} a second"
     )
-    connection = await connect_owner(url)
-    try:
-        await connection.execute("vacuum full loyalty.posting")  # what remains, closely packed
-    finally:
-        await connection.close()
+    wal = await data.scalar(url, WAL) - wal
+    after = (await _sizes(url))["posting"]
+    print(f"written: {wal / counts['postings']:,.0f} bytes of WAL a posting")
+    for name, then, now in zip(("rows", "indexes"), before, after, strict=False):
+        print(f"{name} of posting, vacuumed: {then / 1e6:,.1f} MB before, {now / 1e6:,.1f} after")
+    await data.execute(url, "vacuum full loyalty.posting")  # what remains, closely packed
     sizes = await _sizes(url)
     moved = sum(sizes["archived_text"]) / purchases
     left = (_total(sizes) - others) / purchases - moved
@@ -94,7 +97,7 @@ async def partitions(url: str, rows: int) -> None:
     try:
         await _fill(connection, rows)
         accounts = rows // 20
-        number = 1_000_000
+        number = MONTHS * 100_000  # above those that `_fill` gave
         now = datetime.now(UTC)
 
         async def insert(table: str) -> None:
