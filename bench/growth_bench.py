@@ -67,7 +67,7 @@ def bytes_of_purchases(bench: Bench, purchases: int) -> None:
 
 
 async def archived(url: str, purchases: int, others: int) -> None:
-    """Prints how fast the archive takes all postings in, what it writes, and what it leaves of a purchase where it was."""
+    """Prints how fast the archive takes all postings in, what it writes, and what it leaves where it was."""
     before, wal = (await _sizes(url))["posting"], await data.scalar(url, WAL)
     engine = await Engine.open(url, pool_size=2)
     try:
