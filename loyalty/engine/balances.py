@@ -168,7 +168,7 @@ class Balances:
                     await self._know_programs(connection, newest)
                     now = EPOCH + timedelta(microseconds=now_us)
                     self._version = self._access.programs_known.at(now)
-                    told = zip(asked, _instants(lines, len(asked)).split(b"\n"), strict=True)
+                    told = zip(asked, _instants(lines, now).split(b"\n"), strict=True)
                     unknown -= self._tell(told, answers, now, by=version)
                     if not unknown:
                         break
@@ -261,8 +261,9 @@ def _by_name(reads: list[_Read]) -> dict[Name, list[_Read]]:
     return named
 
 
-def _instants(lines: bytes, count: int) -> bytes:
+def _instants(lines: bytes, now: datetime) -> bytes:
     """Lines as SQL wrote them, with instants as the engine writes them: 2026-01-31T12:00:00Z, a fraction in full."""
-    if lines.count(b".") > count:  # the one of `as_of`, in full already
+    in_full = lines.count(b'"as_of"') if now.microsecond else 0
+    if lines.count(b".") > in_full:
         lines = _FRACTION.sub(lambda found: b".%sZ" % found[1].ljust(6, b"0"), lines)
     return lines.replace(b" ", b"T")

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 
 import asyncpg
@@ -13,7 +13,7 @@ import pytest
 from loyalty.db.connect import connect_owner
 from loyalty.engine import balances as balances_module
 from loyalty.engine.answers import Balance
-from loyalty.engine.balances import Balances, _Read
+from loyalty.engine.balances import Balances, _instants, _Read
 from loyalty.errors import InvalidRequest, LoyaltyError, Overloaded, UnknownMember
 from tests.builders import Ledger, adjust, expiry, open_ledger, program, purchase
 from tests.integration.test_past import HOUR, POLICIES, some_request
@@ -70,6 +70,13 @@ async def test_sql_tells_byte_for_byte_what_the_engine_would(
             expected = await judged(ledger, *members)
             for one, other in zip(told, expected, strict=True):
                 assert without_clock(one) == without_clock(other), step
+
+
+@pytest.mark.parametrize("fraction", ["", ".123456"])
+def test_fractions_are_written_in_full_beside_lines_that_have_none(fraction: str) -> None:
+    now = datetime.fromisoformat(f"2026-03-01T13:00:00{fraction}Z")
+    lines = f'judge\n{{"as_of":"2026-03-01T13:00:00{fraction}Z","until":"2026-03-01 13:00:00.19853Z"}}\n'
+    assert _instants(lines.encode(), now).endswith(b'"until":"2026-03-01T13:00:00.198530Z"}\n')
 
 
 @pytest.fixture

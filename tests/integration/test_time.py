@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from loyalty.engine import expire, past_due
+from loyalty.engine import expire, others
 from loyalty.engine.past_due import Sizes
 from loyalty.errors import FutureTime, InsufficientPoints, InvalidRequest
 from loyalty.types import UnlinkedReturn
@@ -264,7 +264,7 @@ async def test_the_expiry_ends_on_a_single_connection_though_its_progress_is_wri
     """Its two lanes kept a connection each, and the job's row wanted a third."""
     members = [f"m{at}" for at in range(8)]
     monkeypatch.setattr(expire, "SIZES", Sizes(alone=2, beside=1, at_once=2))
-    monkeypatch.setattr(past_due, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(others, "LOOK_SECONDS", 0.0)
     async with open_ledger(database_url, program(expiry(days=10)), *members, pool_size=1) as ledger:
         await ledger.all(*(purchase(1000, member=member) for member in members))
         await ledger.move_clock(11 * DAY)
@@ -293,7 +293,7 @@ async def test_beside_others_that_write_the_expiry_goes_in_small_chunks(
 
     monkeypatch.setattr(expire, "SIZES", Sizes(alone=4, beside=2, at_once=1))
     monkeypatch.setattr(expire, "expire_chunk", watched)
-    monkeypatch.setattr(past_due, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(others, "LOOK_SECONDS", 0.0)
     async with open_ledger(database_url, program(expiry(days=10)), *members, "till") as ledger:
         till = await asyncpg.connect(database_url)
         for there_are_tills in (False, True):
@@ -310,7 +310,7 @@ async def test_beside_others_that_write_the_expiry_goes_in_small_chunks(
         now = await ledger.engine.now()
         await ledger.all(*(purchase(1000, now, member) for member in members))
         await ledger.move_clock(11 * DAY)
-        monkeypatch.setattr(past_due, "LOOK_SECONDS", 60.0)
+        monkeypatch.setattr(others, "LOOK_SECONDS", 60.0)
         await ledger.engine.expire()
         assert sizes == [2] * 6, "until it has looked for long enough, somebody may"
 
