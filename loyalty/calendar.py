@@ -207,13 +207,6 @@ class Calendar:
             return START_OF_TIME if local.year < 5000 else END_OF_TIME
 
 
-def local_day(local: datetime) -> date:
-    """The local day of a wall time (aware, with its ZoneInfo): its date, but for an hour repeated over midnight."""
-    if local.fold and isinstance(local.tzinfo, ZoneInfo):
-        return calendar_of(local.tzinfo).day(local)
-    return local.date()
-
-
 @cache
 def calendar_of(zone: ZoneInfo) -> Calendar:
     """The calendar of a zone, one for the process, so that its memory is shared."""

@@ -1,17 +1,45 @@
 """Recorded facts, as far as a replay reads them: what was asked, and what cannot be worked out again."""
 
+from datetime import datetime
+from decimal import Decimal
+
 import msgspec
 from msgspec import Struct
 
 from loyalty.engine.facts import AdjustmentFacts, ReturnFacts, Scaled, UnlinkedReturnFacts
 from loyalty.rules.facts import Facts
-from loyalty.types import Engagement, Purchase, Return, UnlinkedReturn
+from loyalty.types import Engagement, Purchase, PurchaseLine, PurchaseRedemption, Return, UnlinkedReturn
+
+
+class RecordedLine(PurchaseLine, frozen=True, gc=False):
+    """A line of a basket, read without asking for the bounds that it was held to when it came."""
+
+    sku: str
+    amount: int
+    line: int | None = None
+    quantity: int | Decimal = 1
+    list_amount: int | None = None
+    category: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class RecordedPurchase(Purchase, frozen=True, tag_field="kind", tag="purchase"):
+    """A basket, read as its lines are."""
+
+    purchase_id: str
+    member: str
+    occurred_at: datetime
+    channel: str
+    lines: tuple[RecordedLine, ...]
+    store: str | None = None
+    terminal: str | None = None
+    redemption: PurchaseRedemption | None = None
 
 
 class Bought(Struct, frozen=True):
     """A recorded purchase, as far as it is read."""
 
-    purchase: Purchase
+    purchase: RecordedPurchase
     judged: Facts
     points: int
     total_amount: int

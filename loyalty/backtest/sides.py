@@ -113,16 +113,13 @@ class Side:
         """Readies what cannot be worked out from one family: birthdays that were known then, and budgets."""
         recorded = self.recorded.numbered(event.program_version)
         context.matched = birthday if recorded.needs.birthday else None
+        context.budgets.clear()  # nothing is used, but of these
         version = context.programs.at(event.occurred_at)
         if not version.needs.budgeted:
             return
-        for rule in version.needs.budgeted:
-            most = version.needs.limits[rule].budget_points or 0
-            if version.version == self.number:
-                closed_at = self.closed.get(rule)
-                closed = closed_at is not None and event.occurred_at >= closed_at
-                context.budgets[rule] = most if closed else 0
-            elif (before := used.get(rule)) is not None and before.budget_left is not None:
-                context.budgets[rule] = most - before.budget_left
-            else:
-                context.budgets[rule] = 0
+        if version.version == self.number:
+            left = {rule: 0 for rule, at in self.closed.items() if event.occurred_at >= at}
+        else:
+            left = {rule: one.budget_left for rule, one in used.items() if one.budget_left is not None}
+        for rule in left.keys() & version.needs.limits.keys():
+            context.budgets[rule] = (version.needs.limits[rule].budget_points or 0) - left[rule]

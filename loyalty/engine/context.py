@@ -20,7 +20,7 @@ from loyalty.rewards.model import Offer
 from loyalty.rewards.store import Settlement, Voucher
 from loyalty.rules.award import Award
 from loyalty.rules.birthday import birthday_matches, birthday_years
-from loyalty.rules.facts import Used
+from loyalty.rules.facts import Used, UsedBefore
 from loyalty.tiers.model import Change, Qualifying
 
 AHEAD = timedelta(minutes=5)
@@ -113,17 +113,18 @@ class Context:
     # -- limits ----------------------------------------------------------------------------------------------------
 
     def used(self, account: int, version: ProgramVersion, day: date) -> dict[str, Used]:
-        """How far the version's limited rules were used before."""
-        found = {}
-        counted = self.counted
-        for rule, limit in version.needs.limits.items():
-            times, points = counted.get((account, rule, EVER), (0, 0))
-            times_day, _ = counted.get((account, rule, day), (0, 0))
-            left = None
-            if limit.budget_points is not None:
-                left = max(0, limit.budget_points - self.budgets.get(rule, 0))
-            found[rule] = Used(times, times_day, points, left)
-        return found
+        """How far the version's limited rules were used before, as far as somebody asks."""
+        if not version.needs.counters:
+            return {}
+
+        def look(rule: str) -> Used:
+            times, points = self.counted.get((account, rule, EVER), (0, 0))
+            times_day, _ = self.counted.get((account, rule, day), (0, 0))
+            most = version.needs.limits[rule].budget_points
+            left = None if most is None else max(0, most - self.budgets.get(rule, 0))
+            return Used(times, times_day, points, left)
+
+        return UsedBefore(look)
 
     def charge(
         self, account: int, version: ProgramVersion, day: date, rule: str, times: int, points: int

@@ -22,7 +22,6 @@ def record_engagement(context: Context, book: Book, event: Engagement, fingerpri
     award = version.judge.judge_event(event.type, facts)
     if book.head.balance + award.points > MAX_AMOUNT:
         raise InvalidRequest("The event would earn more points than an account can hold (2^53).")
-    facts = as_recorded(facts, award)
 
     book.begin("event", event.event_id, None, at, version.version)
     lots, repaid = earn(context, book, version, at, award.points, None)
@@ -47,7 +46,9 @@ def record_engagement(context: Context, book: Book, event: Engagement, fingerpri
         )
     )
     facts_text = context.noted(
-        lambda: EngagementFacts(event, facts, award.points, award.charges, scaled(award.by_rule), award.scale)
+        lambda: EngagementFacts(
+            event, as_recorded(facts), award.points, award.charges, scaled(award.by_rule), award.scale
+        )
     )
     context.remember(book.close(facts=facts_text, answer=answer, fingerprint=fingerprint))
     return answer
@@ -62,5 +63,5 @@ def _facts_of(context: Context, book: Book, version: ProgramVersion, event: Enga
         channel=event.channel or "",
         tier=tier_in_force(context, version, book, at),
         birthday=context.birthday(book.account, day) if needs.birthday else frozenset(),
-        used=context.used(book.account, version, day) if needs.counters else {},
+        used=context.used(book.account, version, day),
     )

@@ -41,7 +41,7 @@ async def erase(engine: Access, member: str) -> int:
 async def _erase(engine: Access, member: str) -> int:
     async with engine.pool.acquire() as connection, connection.transaction():
         shard, account = await where_is(engine, connection, member)
-        locked = await store.lock_accounts(connection, shard, {account: True}, [], counters=False)
+        locked = await store.lock_accounts(connection, shard, {account: True}, [], days=None)
         if locked.program_version != engine.programs_known.newest:
             engine.programs_known = await load_programs(connection, engine.programs_known)
         # A merge may have been first: then the name means another account now.

@@ -2,11 +2,12 @@
 for what refers to earlier postings or may change a tier."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import asyncpg
 import msgspec
 
+from loyalty.calendar import shift_days
 from loyalty.db.sql import query
 from loyalty.engine.access import Access
 from loyalty.engine.context import Context
@@ -16,7 +17,7 @@ from loyalty.engine.redeem import paid_purchase
 from loyalty.engine.standing import needs_tiers
 from loyalty.ledger import store
 from loyalty.ledger.book import Book
-from loyalty.ledger.rows import TierRow
+from loyalty.ledger.rows import EVER, TierRow
 from loyalty.ledger.state import Head
 from loyalty.ledger.store import Locked, Recorded, RequestKey
 from loyalty.rewards import store as rewards
@@ -50,21 +51,21 @@ async def load_context(
 
     patient: wait for accounts that somebody else has locked. Else they are left out.
     """
-    counters = engine.programs_known.limited()
-    locked = await store.lock_accounts(connection, shard, accounts, keys, counters=counters, wait=patient)
+    days = _days(requests) if engine.programs_known.limited() else None
+    locked = await store.lock_accounts(connection, shard, accounts, keys, days=days, wait=patient)
     if len(locked.heads) < len(accounts):
         accounts = {account: whole for account, whole in accounts.items() if account in locked.heads}
         ours = [pair for pair in zip(requests, owners, strict=True) if pair[1] in accounts]
         requests, owners = [request for request, _ in ours], [owner for _, owner in ours]
     if locked.program_version != engine.programs_known.newest:
         engine.programs_known = await load_programs(connection, engine.programs_known)
-        if engine.programs_known.limited() and not counters:
-            counters = True
-            locked = await store.lock_accounts(connection, shard, accounts, keys, counters=True)
+        if engine.programs_known.limited() and days is None:
+            days = _days(requests)
+            locked = await store.lock_accounts(connection, shard, accounts, keys, days=days)
     ending = _ending_idle_points(engine.programs_known, locked, requests, owners)
     if ending:
         accounts = accounts | dict.fromkeys(ending, True)
-        locked = await store.lock_accounts(connection, shard, accounts, keys, counters=counters)
+        locked = await store.lock_accounts(connection, shard, accounts, keys, days=days)
     context = make_context(engine.programs_known, locked)
     await load_subjects(context, connection, shard, requests, owners)
     await _load_rewards(context, connection, requests)
@@ -80,6 +81,14 @@ async def load_context(
             if row["years"] is not None:
                 context.pinned[account] = dict(zip(row["years"], map(opened, row["pinned"]), strict=True))
     return context, locked.found
+
+
+def _days(requests: Iterable[Request]) -> set[date]:
+    """The days, of whatever time zone, whose use of limited rules may be asked for, and all time."""
+    found = {EVER}
+    for at in {one.occurred_at.date() for one in requests if isinstance(one, Purchase | Engagement)}:
+        found |= {shift_days(at, -1), at, shift_days(at, 1)}
+    return found
 
 
 def _ending_idle_points(

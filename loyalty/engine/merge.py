@@ -71,7 +71,7 @@ async def _merge(engine: Access, connection: asyncpg.Connection, source: Where, 
         for shard in sorted({shard for shard, _ in wheres}):
             accounts = [account for at, account in wheres if at == shard]
             locked = await store.lock_accounts(
-                connection, shard, dict.fromkeys(accounts, True), [], counters=True
+                connection, shard, dict.fromkeys(accounts, True), [], days=None
             )
             if locked.program_version != engine.programs_known.newest:
                 engine.programs_known = await load_programs(connection, engine.programs_known)
@@ -86,9 +86,10 @@ async def _merge(engine: Access, connection: asyncpg.Connection, source: Where, 
         for context, book in ((giving, old), (taking, new)):
             post_due(context, book, at)
         move_estate(old, taking, new, at)
+        used = [CounterRow(new.account, *row) for row in await connection.fetch(query("counters"), *source)]
         for shard, context in contexts.items():
             books = [book for book in (old, new) if book.journal is context.journal]
-            counters = _counters(giving, old, new) if context is taking else []
+            counters = used if context is taking else []
             await store.post(
                 connection, shard, [book.head_row() for book in books], context.journal, counters, []
             )
@@ -132,12 +133,3 @@ def move_estate(old: Book, taking: Context, new: Book, at: datetime) -> None:
     head.bound_at = max(head.bound_at, gone.bound_at)
     gone.tier_verdict_at = None
     post_due(taking, new, at)
-
-
-def _counters(giving: Context, old: Book, new: Book) -> list[CounterRow]:
-    """What the old account had of limited rules counts for the new one."""
-    return [
-        CounterRow(new.account, rule, day, times, points)
-        for (account, rule, day), (times, points) in giving.counted.items()
-        if account == old.account
-    ]

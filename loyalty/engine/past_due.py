@@ -135,9 +135,7 @@ async def post_chunk(
     transaction = connection.transaction()
     await transaction.start()
     try:
-        locked = await store.lock_accounts(
-            connection, shard, dict.fromkeys(accounts, True), [], counters=False
-        )
+        locked = await store.lock_accounts(connection, shard, dict.fromkeys(accounts, True), [], days=None)
         if locked.program_version != engine.programs_known.newest:
             engine.programs_known = await load_programs(connection, engine.programs_known)
         context: Context = make_context(engine.programs_known, locked)

@@ -32,8 +32,6 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
     award = version.judge.judge(purchase.lines, facts)
     if award.points > MAX_AMOUNT or book.head.balance + award.points > MAX_AMOUNT:
         raise InvalidRequest("The purchase would earn more points than an account can hold (2^53).")
-    facts = as_recorded(facts, award)
-
     tier_before = book.head.tier
     if redemption is not None:
         redeem_in_basket(context, book, version, purchase, redemption, fingerprint)
@@ -52,7 +50,7 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
         facts=context.noted(
             lambda: PurchaseFacts(
                 purchase,
-                facts,
+                as_recorded(facts),
                 award.points,
                 total,
                 award.metric_amount,
@@ -92,16 +90,13 @@ def facts_of(
         basket_amount=total if redemption else 0,
         first_purchase=needs.first_purchase and book.head.purchases == 0,
         birthday=context.birthday(book.account, day) if needs.birthday else frozenset(),
-        used=context.used(book.account, version, day) if needs.counters else {},
+        used=context.used(book.account, version, day),
     )
 
 
-def as_recorded(facts: Facts, award: Award) -> Facts:
-    """The facts without what the judgement did not look at."""
-    if not facts.used:
-        return facts
-    kept = {rule: facts.used[rule] for rule in award.consulted if rule in facts.used}
-    return msgspec.structs.replace(facts, used=kept)
+def as_recorded(facts: Facts) -> Facts:
+    """The facts, with what the judgement looked up and no more."""
+    return facts if facts.used else msgspec.structs.replace(facts, used={})
 
 
 def earn(

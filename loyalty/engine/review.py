@@ -80,9 +80,7 @@ async def _posted(
 ) -> list[Move]:
     """Posts what is due on the accounts, whatever it is, as the verdicts come between it."""
     async with connection.transaction():
-        locked = await store.lock_accounts(
-            connection, shard, dict.fromkeys(accounts, True), [], counters=False
-        )
+        locked = await store.lock_accounts(connection, shard, dict.fromkeys(accounts, True), [], days=None)
         if locked.program_version != engine.programs_known.newest:
             engine.programs_known = await load_programs(connection, engine.programs_known)
         context = make_context(engine.programs_known, locked)

@@ -1,9 +1,9 @@
 """The ledger in Postgres: the only caller of its SQL. Every statement here is about one shard."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 from asyncpg import Connection, Record
@@ -122,11 +122,12 @@ async def lock_accounts(
     accounts: Mapping[int, bool],
     keys: Sequence[RequestKey],
     *,
-    counters: bool,
+    days: Collection[date] | None,
     wait: bool = True,
 ) -> Locked:
     """Locks accounts in order and reads them; the values of `accounts` tell whose open lots and holds are wanted.
 
+    days: those whose use of limited rules is wanted; None: neither that nor any budget.
     wait: until others let go of those that they have locked. Else these are left out.
     """
     row = await connection.fetchrow(
@@ -136,7 +137,7 @@ async def lock_accounts(
         [account for account, loaded in accounts.items() if loaded],
         [key[0] for key in keys],
         [key[1] for key in keys],
-        counters,
+        days,
         wait,
     )
     assert row is not None

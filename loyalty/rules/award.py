@@ -16,7 +16,6 @@ class Award(Struct, frozen=True):
         bonuses; their places are those of `lines`, the lines that earn.
     metric_amount: the earning base, floored once: what tiers count as spend.
     charges: by rule with limits or a budget, what this purchase uses of them: times and whole points.
-    consulted: the rules whose `Facts.used` this judgement looked at; facts to be recorded need no others.
     """
 
     points: int
@@ -28,7 +27,6 @@ class Award(Struct, frozen=True):
     base_scale: int
     metric_amount: int
     charges: dict[str, tuple[int, int]]
-    consulted: tuple[str, ...] = ()
 
     @property
     def total(self) -> Exact:

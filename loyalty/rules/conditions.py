@@ -5,8 +5,9 @@ outcome is kept and shared by many baskets, and those that each basket is asked 
 """
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date, time
 from typing import NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -26,13 +27,18 @@ class Setting(NamedTuple):
 
 
 class Basket(Struct, frozen=True, gc=False):
-    """What is one basket's own: its local time, its earning base over `scale`, its lines that earn."""
+    """What is one basket's own: its facts, its earning base over `scale`, its lines that earn."""
 
-    local: datetime
+    zone: ZoneInfo
     facts: Facts
     base: int
     scale: int
     lines: int
+
+    @property
+    def wall(self) -> time:
+        """The local time of day."""
+        return self.facts.occurred_at.astimezone(self.zone).time()
 
 
 SharedTest = Callable[[Setting], bool]
@@ -102,10 +108,10 @@ def _all(tests: Sequence[Callable[[T], bool]]) -> Callable[[T], bool] | None:
 def _hours(when: When) -> BasketTest:
     begin, end = when.time_from, when.time_until
     if end is None:
-        return lambda basket: begin is None or basket.local.time() >= begin
+        return lambda basket: begin is None or basket.wall >= begin
     if begin is None:
-        return lambda basket: basket.local.time() < end
+        return lambda basket: basket.wall < end
     if begin < end:
-        return lambda basket: begin <= basket.local.time() < end
+        return lambda basket: begin <= basket.wall < end
     # Past midnight: the evening belongs to one local day and the small hours to the next.
-    return lambda basket: basket.local.time() >= begin or basket.local.time() < end
+    return lambda basket: not end <= basket.wall < begin

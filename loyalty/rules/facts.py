@@ -3,7 +3,7 @@
 A return judges what is left of the basket by the very same facts (DESIGN.md section 4, Returns).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -78,6 +78,24 @@ class Facts(Struct, frozen=True, omit_defaults=True):
 _UNUSED = Used()
 
 
+class UsedBefore(dict[str, Used]):
+    """How far limited rules were used, looked up when a judgement asks: a program may have thousands.
+
+    What it holds afterwards is what a judgement by the same facts will ask again.
+    """
+
+    def __init__(self, look: Callable[[str], Used]) -> None:
+        super().__init__()
+        self._look = look
+
+    def __missing__(self, rule_id: str) -> Used:
+        found = self[rule_id] = self._look(rule_id)
+        return found
+
+
 def used_before(facts: Facts, rule_id: str) -> Used:
     """How far the rule was used; never, when the facts do not say."""
-    return facts.used.get(rule_id, _UNUSED)
+    try:
+        return facts.used[rule_id]
+    except KeyError:
+        return _UNUSED

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import gcd
 
-from loyalty.calendar import local_day
+from loyalty.calendar import calendar_of
 from loyalty.program.model import Program
 from loyalty.rules.award import Award
 from loyalty.rules.compiled import Compiled
@@ -47,7 +47,7 @@ class Judge:
         unlinked: "Judge | None",
     ) -> None:
         self.program = program
-        self._zone = program.time_zone
+        self._calendar = calendar_of(program.time_zone)
         self._scale = scale
         self._indexes = indexes
         self._indexed = bool(indexes.sku or indexes.category or indexes.tag)
@@ -65,7 +65,6 @@ class Judge:
         Errors:
             ValueError: something is redeemed and `facts.basket_amount` does not say on how much.
         """
-        local = facts.occurred_at.astimezone(self._zone)
         part, whole = _paid_part(facts)
         earning = lines if self._earning is None else self._earning(lines)
         bases = [line.amount * part for line in earning] if part != 1 else [line.amount for line in earning]
@@ -75,19 +74,16 @@ class Judge:
             return Award(0, (), (), 0, scale, 0, whole, 0, {})
         # A store that no rule asks for would only multiply what is remembered.
         store = facts.store if self._by_store else None
-        setting = Setting(local_day(local), facts.channel, store, facts.tier)
-        basket = Basket(local, facts, base, whole, len(earning))
+        setting = Setting(self._calendar.day(facts.occurred_at), facts.channel, store, facts.tier)
+        basket = Basket(self._calendar.zone, facts, base, whole, len(earning))
         additive: list[Draft] = []
         flats: list[Draft] = []
         multipliers: list[Selected] = []
         grouped = False
-        consulted: list[str] = []
         for rule, positions in self._candidates(earning, setting):
             test = rule.basket_test
             if test is not None and not test(basket):
                 continue
-            if rule.counted:
-                consulted.append(rule.id)
             if rule.group is not None:
                 grouped = True
             if rule.kind == "multiplier":
@@ -109,34 +105,24 @@ class Judge:
             spend = Spend(additive, len(earning))
             drafts += multiply(self.program.points.multipliers, multipliers, spend, facts, scale)
         drafts += flats
-        return self._award(drafts, earning, scale, base, whole, consulted)
+        return self._award(drafts, earning, scale, base, whole)
 
     def judge_event(self, type: str, facts: Facts) -> Award:
         """What an event of this type earns under these facts; nothing where no rule knows the type."""
-        local = facts.occurred_at.astimezone(self._zone)
-        setting = Setting(local_day(local), facts.channel, facts.store, facts.tier)
-        basket = Basket(local, facts, 0, 1, 0)
+        setting = Setting(self._calendar.day(facts.occurred_at), facts.channel, facts.store, facts.tier)
+        basket = Basket(self._calendar.zone, facts, 0, 1, 0)
         drafts: list[Draft] = []
-        consulted: list[str] = []
         for rule in self._indexes.event.get(type, ()):
             if rule.shared_test is not None and not rule.shared_test(setting):
                 continue
             if rule.basket_test is not None and not rule.basket_test(basket):
                 continue
-            if rule.counted:
-                consulted.append(rule.id)
             drafts.append(trim(Draft(rule, (), rule.rate), facts, self._scale))
         drafts, _ = exclude_within_groups(drafts, [], 0, facts, self._scale)
-        return self._award(drafts, (), self._scale, 0, 1, consulted)
+        return self._award(drafts, (), self._scale, 0, 1)
 
     def _award(
-        self,
-        drafts: list[Draft],
-        earning: Sequence[Line],
-        scale: int,
-        base: int,
-        whole: int,
-        consulted: Sequence[str],
+        self, drafts: list[Draft], earning: Sequence[Line], scale: int, base: int, whole: int
     ) -> Award:
         """The drafts together, rounded once. `base` over `whole` is what the lines that earn were paid with."""
         total: Exact = 0
@@ -147,7 +133,7 @@ class Judge:
                 charges[draft.rule.id] = (1, -(-draft.total // scale))
         return Award(
             _rounded(self.program.points.rounding, total, scale), drafts, earning, total, scale, base, whole,
-            base // whole, charges, tuple(consulted),
+            base // whole, charges,
         )  # fmt: skip
 
     def judge_unlinked(self, lines: Sequence[Line], facts: Facts) -> Award:

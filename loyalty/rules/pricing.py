@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from msgspec import Struct
 
-from loyalty.calendar import local_day
+from loyalty.calendar import calendar_of
 from loyalty.program.model import Benefits, Discount, Program
 from loyalty.rules.conditions import Basket, Setting, basket_test, shared_test
 from loyalty.rules.facts import Facts
@@ -51,7 +51,7 @@ class Pricing:
     """The discounts of a program, those of goods found by the goods."""
 
     def __init__(self, program: Program) -> None:
-        self._zone = program.time_zone
+        self._calendar = calendar_of(program.time_zone)
         self._exclude = line_test(program.points.exclude)
         self._benefits = {tier.id: tier.benefits for tier in program.tiers}
         self._everywhere: list[_Ready] = []
@@ -77,9 +77,8 @@ class Pricing:
             facts: as of the purchase; what is redeemed on it does not matter here.
         """
         priced = lines if self._exclude is None else [line for line in lines if not self._exclude(line)]
-        local = facts.occurred_at.astimezone(self._zone)
-        setting = Setting(local_day(local), facts.channel, facts.store, facts.tier)
-        basket = Basket(local, facts, sum(line.amount for line in priced), 1, len(priced))
+        setting = Setting(self._calendar.day(facts.occurred_at), facts.channel, facts.store, facts.tier)
+        basket = Basket(self._calendar.zone, facts, sum(line.amount for line in priced), 1, len(priced))
         in_force: dict[int, bool] = {}
         of_tier = self.benefits(facts.tier).discount_percent or 0
         found = []

@@ -11,7 +11,7 @@ from msgspec import Struct
 from loyalty.rules import notes
 from loyalty.rules.compiled import Compiled
 from loyalty.rules.exact import Exact, exact_div, exact_parts, scaled_text
-from loyalty.rules.facts import Facts, used_before
+from loyalty.rules.facts import Facts, Used, used_before
 
 
 class Draft(Struct):
@@ -107,8 +107,8 @@ def _cap(rule: Compiled, facts: Facts) -> tuple[int | None, str]:
     limit = rule.limit
     if limit is None:
         return None, ""
-    used = used_before(facts, rule.id)
     caps: list[tuple[int, str]] = []
+    used = used_before(facts, rule.id) if rule.counted else Used()
     if limit.per_member is not None and used.times >= limit.per_member:
         caps.append((0, "per_member"))
     if limit.per_member_day is not None and used.times_day >= limit.per_member_day:

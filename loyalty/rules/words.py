@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from loyalty.calendar import local_day
+from loyalty.calendar import calendar_of
 from loyalty.currency import shown
 from loyalty.program.model import Program, Rule, Selector, When
 from loyalty.rules import notes
@@ -66,6 +66,7 @@ class _Speaker:
         self._type = event_type
         self._judged = judged
         self._local = judged.occurred_at.astimezone(program.time_zone)
+        self._day = calendar_of(program.time_zone).day(judged.occurred_at)
         self._staff = audience == "staff"
         self._common = _texts(language)
         self._own: dict[str, Any] = self._common[audience]
@@ -148,7 +149,7 @@ class _Speaker:
         if when.tier is not None:
             yield "tier", {"tier": judged.tier}
         if (when.weekday, when.day_of_month, when.month_day) != (None, None, None):
-            yield "date", {"date": local_day(self._local)}
+            yield "date", {"date": self._day}
         if (when.time_from, when.time_until) != (None, None):
             yield "time", {"time": _clock(self._local)}
         if when.birthday is not None:

@@ -94,7 +94,7 @@ async def _decided(
 ) -> tuple[list[HeadRow], Journal]:
     """What a sound decision about a member looks like, ready to be posted."""
     account = await connection.fetchval("select account from member where member_id = $1", member)
-    locked = await store.lock_accounts(connection, 0, {account: True}, [], counters=False)
+    locked = await store.lock_accounts(connection, 0, {account: True}, [], days=None)
     journal = Journal()
     book = Book(
         locked.heads[account], locked.lots.get(account, []), locked.holds.get(account, []), now or locked.now,

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 from loyalty.db.connect import connect_owner
 from loyalty.db.sql import query
+from loyalty.ledger.rows import EVER
+from loyalty.ledger.store import lock_accounts
 from tests.builders import START, adjust, expiry, open_ledger, program, purchase
 
 MEMBERS = 20
@@ -19,7 +21,7 @@ async def test_a_lock_reads_no_request_but_those_asked_for(database_url: str) ->
             await connection.fetch(
                 "select * from lock_accounts(0::smallint, array[1], '{}',"
                 " array_fill('purchase'::posting_kind, array[200]),"
-                " array(select 'none-' || i from generate_series(1, 200) i), false, true)"
+                " array(select 'none-' || i from generate_series(1, 200) i), null, true)"
             )
             read = await connection.fetchval(
                 "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables"
@@ -38,7 +40,7 @@ async def test_a_purchase_reads_of_the_lots_those_that_its_receipt_counts(databa
         receipt = await ledger.do(purchase(5000))
         assert (receipt.balance.available, receipt.balance.pending) == (60, 90)
         account = await ledger.value("select account from account")
-        lots = "select lots from lock_accounts(0::smallint, array[$1::bigint], $2::bigint[], '{}', '{}', false, true)"
+        lots = "select lots from lock_accounts(0::smallint, array[$1::bigint], $2::bigint[], '{}', '{}', null, true)"
         async with ledger.engine.pool.acquire() as connection:
             assert [lot["remaining"] for lot in await connection.fetchval(lots, account, [])] == [40, 50]
             assert len(await connection.fetchval(lots, account, [account])) == 5
@@ -62,3 +64,19 @@ async def test_what_is_due_is_counted_by_its_index_alone(database_url: str) -> N
             )
         await owner.close()
     assert read == 0
+
+
+async def test_a_purchase_reads_what_was_used_of_limits_on_its_own_day(database_url: str) -> None:
+    """Every day on which a member ever had of a limited rule came along with each purchase."""
+    limited = '[[rules]]\nid = "daily"\nkind = "flat"\npoints = 1\nlimit = { per_member_day = 1 }\n'
+    async with open_ledger(database_url, program(rules=limited), "ada", pool_size=1) as ledger:
+        for day in range(30):
+            await ledger.do(purchase(100, at=START - timedelta(days=day)))
+        account = await ledger.value("select account from account")
+        assert await ledger.value("select count(*) from counter") == 31
+        days = [EVER, (START - timedelta(days=4)).date()]
+        async with ledger.engine.pool.acquire() as connection, connection.transaction():
+            locked = await lock_accounts(connection, 0, {account: False}, [], days=days)
+        assert [(row.day, row.times) for row in locked.counters[account]] == [(days[0], 30), (days[1], 1)]
+        receipt = await ledger.do(purchase(100, at=START - timedelta(days=4)))
+        assert receipt.points_earned == 0, "the day's own is used up"

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from hypothesis import given
@@ -101,7 +102,7 @@ def baskets(draw: st.DrawFn) -> tuple[Setting, Basket]:
         draw(maybe(st.sampled_from(NAMES))),
         draw(st.sampled_from(NAMES)),
     )
-    return setting, Basket(local, facts, draw(st.integers(0, 4)), 1, draw(st.integers(1, 4)))
+    return setting, Basket(ZoneInfo("UTC"), facts, draw(st.integers(0, 4)), 1, draw(st.integers(1, 4)))
 
 
 def meets(known: Rule, found: tuple[Setting, Basket]) -> bool:
