@@ -58,11 +58,11 @@ class Calendar:
     although its wall time shows the old date; a day that the zone skipped is empty.
     """
 
-    __slots__ = ("_days", "_ends", "_plain", "_starts", "zone")
+    __slots__ = ("_ends", "_midnights", "_plain", "_starts", "zone")
 
     def __init__(self, zone: ZoneInfo) -> None:
         self.zone = zone
-        self._days: dict[datetime, date] = {}
+        self._midnights: dict[date, tuple[date, datetime, date] | None] = {}
         self._starts: dict[date, datetime] = {}
         self._plain: dict[date, datetime | None] = {}
         self._ends: dict[tuple[date, Span, Unit], datetime] = {}
@@ -81,16 +81,36 @@ class Calendar:
 
     def day(self, instant: datetime) -> date:
         """The local day that holds `instant` (aware)."""
-        day = self._days.get(instant) if instant.tzinfo is UTC else None
-        if day is None:
-            local = self.local(instant)
-            day = local.date()
-            if local.fold:  # only a repeated wall time can show a date that is over already
-                while self.day_start(shift_days(day, 1)) <= instant < END_OF_TIME:
-                    day = shift_days(day, 1)
-            # Only instants in UTC are kept: of a zone's repeated times, two that differ compare equal.
-            if instant.tzinfo is UTC:
-                _keep(self._days, instant, day)
+        if instant.tzinfo is not UTC:
+            return self._day(instant)
+        of_utc = instant.date()
+        try:
+            midnight = self._midnights[of_utc]
+        except KeyError:
+            midnight = self._midnight_in(of_utc)
+            _keep(self._midnights, of_utc, midnight)
+        if midnight is None:
+            return self._day(instant)
+        before, start, after = midnight
+        return before if instant < start else after
+
+    def _midnight_in(self, of_utc: date) -> tuple[date, datetime, date] | None:
+        """The start of the local day that begins in a day of UTC, or just after it, between the days on both sides;
+        None where that is not all, or at the ends of time."""
+        if not START_OF_TIME.year < of_utc.year < END_OF_TIME.year:
+            return None
+        begin = datetime.combine(of_utc, _MIDNIGHT, UTC)
+        before = self._day(begin)
+        start = self.day_start(shift_days(before, 1))
+        after = self._day(start)
+        return (before, start, after) if self.day_start(shift_days(after, 1)) >= begin + _DAY else None
+
+    def _day(self, instant: datetime) -> date:
+        local = self.local(instant)
+        day = local.date()
+        if local.fold:  # only a repeated wall time can show a date that is over already
+            while self.day_start(shift_days(day, 1)) <= instant < END_OF_TIME:
+                day = shift_days(day, 1)
         return day
 
     def day_start(self, day: date) -> datetime:

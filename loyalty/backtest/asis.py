@@ -4,7 +4,7 @@ from loyalty.backtest.history import Event, Family, Merging
 from loyalty.backtest.recorded import Bought, engaged
 from loyalty.backtest.sides import Side
 from loyalty.backtest.tally import Tally
-from loyalty.engine.facts import exact, return_facts, unlinked_return_facts
+from loyalty.engine.facts import return_facts, unlinked_return_facts
 from loyalty.engine.returns import kept_after
 
 
@@ -32,29 +32,27 @@ class AsIs:
             self._return(event)
 
     def _purchase(self, bought: Bought) -> None:
-        purchase, tally = bought.purchase, self.tally
-        tally.earned(purchase.occurred_at, bought.judged.tier, bought.points)
-        if not self.silent:
-            if purchase.purchase_id in self.family.subjects:
-                self._bought[purchase.purchase_id] = bought
-            tally.gave(exact(bought.by_rule), bought.scale, purchase, purchase.occurred_at)
+        purchase = bought.purchase
+        by_rule = None if self.silent else bought.by_rule
+        self.tally.earned(purchase, bought.judged.tier, bought.points, by_rule, bought.scale)
+        if purchase.purchase_id in self.family.subjects:
+            self._bought[purchase.purchase_id] = bought
 
     def _event(self, event: Event) -> None:
         recorded = engaged(event.facts or "")
-        self.tally.earned(event.occurred_at, recorded.judged.tier, recorded.points)
-        if not self.silent:
-            self.tally.gave(exact(recorded.by_rule), recorded.scale, recorded.event, event.occurred_at)
+        by_rule = None if self.silent else recorded.by_rule
+        self.tally.earned(recorded.event, recorded.judged.tier, recorded.points, by_rule, recorded.scale)
 
     def _return(self, event: Event) -> None:
         judge, text = self.side.programs.numbered(event.program_version).judge, event.facts or ""
         if event.subject is None:
             unlinked = unlinked_return_facts(text)
             award = judge.judge_unlinked(unlinked.request.lines, unlinked.judged)
-            self.tally.gave(award.by_rule, award.scale, unlinked.request, event.occurred_at)
+            self.tally.took_back(award.by_rule, award.scale, unlinked.request, event.occurred_at)
             return
         facts, bought = return_facts(text), self._bought[event.subject]
         award = judge.judge(kept_after(bought.purchase, facts), bought.judged)
-        self.tally.gave(award.by_rule, award.scale, facts.request, event.occurred_at)
+        self.tally.took_back(award.by_rule, award.scale, facts.request, event.occurred_at)
 
     def close(self) -> None:
         """As a replay's; there are no books here."""

@@ -6,7 +6,7 @@ candidate does not is made as far as the candidate allows: redemptions are cappe
 """
 
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -52,6 +52,7 @@ from loyalty.types import (
 )
 
 DUE = frozenset(("expiry", "timeout", "verdict"))
+_MOVES_TIERS = (Return, UnlinkedReturn, OpeningTier)
 _FEW = 12
 """Rows that are not worth sorting out."""
 
@@ -83,11 +84,6 @@ class Replay:
         self.sink = sink
         self.family = family
         self.context = context = ReplayContext(side.beginning, side.programs)
-        journal = context.journal
-        self._journal: tuple[list[Any], ...] = (
-            journal.postings, journal.entries, journal.lots, journal.uses, journal.tiers, journal.opened, journal.ended,
-            context.settlement.vouchers, context.settlement.cancelled,
-        )  # fmt: skip
         self.rows: dict[int, list[Qualifying]] = {}
         if family.birthday is not None:
             context.birthdays.update(dict.fromkeys(family.stands, family.birthday))
@@ -113,13 +109,14 @@ class Replay:
         book: ReplayBook = context.books[event.account]  # type: ignore[assignment]  # `_open` puts no others there
         book.at(event.recorded_at)
         context.now = event.recorded_at
-        context.programs = self.side.programs_for(event)
+        if not self.side.same_for_all:
+            context.programs = self.side.programs_for(event)
         kind = event.kind
-        if kind in DUE:
+        if book.due is not None:
             # Posted by whatever came first; the next may have come much later.
-            self._due(book, event.occurred_at)
+            self._due(book, event.occurred_at if kind in DUE else book.recorded_at)
+        if kind in DUE:
             return
-        self._due(book, book.recorded_at)
         if kind == "purchase":
             assert purchase is not None
             self._purchase(book, event, purchase)
@@ -153,9 +150,8 @@ class Replay:
         subjects = self.family.subjects
         if purchase.redemption is not None:
             context.subjects.setdefault((book.account, purchase.redemption.redemption_id), [])
-        context.keep = event.id in subjects
-        if context.keep:
-            assert event.id is not None
+        if subjects and event.id in subjects:
+            context.keep = True
             context.subjects.setdefault((book.account, event.id), [])
         self.side.before_judging(context, event, recorded.judged.birthday, recorded.judged.used)
         self._decide(book, event, purchase, recorded.total_amount)
@@ -316,7 +312,7 @@ class Replay:
     def _needs_rows(self, book: ReplayBook, request: Request, amount: int) -> bool:
         """Whether the decision may change the tier."""
         if not isinstance(request, Purchase):
-            return isinstance(request, Return | UnlinkedReturn | OpeningTier)
+            return isinstance(request, _MOVES_TIERS)
         programs, at = self.context.programs, request.occurred_at
         return not programs.one_window() or needs_tiers(programs.at(at), book.head, at, amount, 1)
 
@@ -341,9 +337,7 @@ class Replay:
                 if row.qualifying_amount and row.qualifying_at is not None:
                     self.rows[account].append(Qualifying(row.qualifying_at, row.qualifying_amount))
         self.sink.took(book, journal, request)
-        for rows in self._journal:
-            if rows:
-                rows.clear()
+        journal.clear()
         context.keep = False
 
     def _merge(self, merging: Merging) -> None:

@@ -108,22 +108,31 @@ def _points(points: int, program: Program) -> Points:
     return Points(points, amount_for_points(program.redemption, points))
 
 
-def _of(sums: Counter[tuple[str, str]], first: str) -> Counter[str]:
-    return Counter({kind: points for (name, kind), points in sums.items() if name == first})
+def _in_month(sums: Sums, month: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for (name, _, kind), points in sums.moved.items():
+        if name == month:
+            found[kind] += points
+    return found
+
+
+def _in_period(sums: Sums, tier: str | None = None) -> Counter[str]:
+    """Points by kind; of one tier, or of all."""
+    found: Counter[str] = Counter()
+    for (month, name, kind), points in sums.moved.items():
+        if month != OPENING and tier in (None, name):
+            found[kind] += points
+    return found
 
 
 def _side(program: Program, version: int | None, sums: Sums) -> Side:
-    total: Counter[str] = Counter()
-    for (month, kind), points in sums.months.items():
-        if month != OPENING:
-            total[kind] += points
     ends: Counter[str] = Counter()
     for (what, _), points in sums.ends.items():
         ends[what] += points
     return Side(
         name=program.name,
         version=version,
-        total=_movement(total, program),
+        total=_movement(_in_period(sums), program),
         outstanding=_points(ends["points"], program),
         held=ends["held"],
         debt=ends["debt"],
@@ -143,12 +152,12 @@ def _side(program: Program, version: int | None, sums: Sums) -> Side:
 
 
 def _months(part: Part, before: Program, after: Program) -> list[MonthRow]:
-    names = sorted({month for sums in (part.now, part.candidate) for month, _ in sums.months} - {OPENING})
-    had = sum(_of(part.now.months, OPENING).values())
-    has = sum(_of(part.candidate.months, OPENING).values())
+    names = sorted({month for sums in (part.now, part.candidate) for month, _, _ in sums.moved} - {OPENING})
+    had = sum(_in_month(part.now, OPENING).values())
+    has = sum(_in_month(part.candidate, OPENING).values())
     rows = []
     for month in names:
-        now, candidate = _of(part.now.months, month), _of(part.candidate.months, month)
+        now, candidate = _in_month(part.now, month), _in_month(part.candidate, month)
         had, has = had + sum(now.values()), has + sum(candidate.values())
         rows.append(
             MonthRow(
@@ -165,8 +174,8 @@ def _months(part: Part, before: Program, after: Program) -> list[MonthRow]:
 def _tier(tier: str, part: Part, before: Program, after: Program) -> TierRow:
     return TierRow(
         tier,
-        _movement(_of(part.now.tiers, tier), before),
-        _movement(_of(part.candidate.tiers, tier), after),
+        _movement(_in_period(part.now, tier), before),
+        _movement(_in_period(part.candidate, tier), after),
         part.now.ends["members", tier],
         part.candidate.ends["members", tier],
         _points(part.now.ends["points", tier], before),
@@ -194,17 +203,19 @@ def _rules(part: Part, programs: Programs, before: Program, after: Program) -> l
 
 def _rule_sums(sums: Sums, program: Program) -> dict[str, RuleSum]:
     earned: dict[str, Fraction] = {}
-    for (rule, scale), points in sums.earned.items():
-        earned[rule] = earned.get(rule, Fraction()) + Fraction(points) / scale
+    times: Counter[str] = Counter()
+    for scale, rules in sums.gave.items():
+        for rule, gave in rules.items():
+            earned[rule] = earned.get(rule, Fraction()) + Fraction(gave.points) / scale
+            times[rule] += gave.times
     found = {}
     for rule in earned.keys() | sums.returned.keys():
         issued, back = floor(earned.get(rule, Fraction())), floor(sums.returned.get(rule, Fraction()))
         cost = amount_for_points(program.redemption, issued - back)
-        found[rule] = RuleSum(sums.times[rule], issued, back, cost)
-    issued = sum(points for (_, kind), points in sums.tiers.items() if kind == "earn")
-    back = -sum(points for (_, kind), points in sums.tiers.items() if kind == "clawback")
-    issued -= sum(rule.issued for rule in found.values())
-    back -= sum(rule.clawed_back for rule in found.values())
+        found[rule] = RuleSum(times[rule], issued, back, cost)
+    moved = _in_period(sums)
+    issued = moved["earn"] - sum(rule.issued for rule in found.values())
+    back = -moved["clawback"] - sum(rule.clawed_back for rule in found.values())
     found[REST] = RuleSum(0, issued, back, amount_for_points(program.redemption, issued - back))
     order = sorted(found, key=lambda rule: -found[rule].issued)
     return {rule: found[rule] for rule in order}

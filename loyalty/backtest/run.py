@@ -152,7 +152,7 @@ async def _passes(
         if known is None:
             known = whole.now
         else:
-            whole.now.earned, whole.now.returned, whole.now.times = known.earned, known.returned, known.times
+            whole.now.gave, whole.now.returned = known.gave, known.returned
         if closed == frame.closed or number == MOST_PASSES:
             return whole, frame, number
         frame = msgspec.structs.replace(frame, closed=closed, again=True)

@@ -13,35 +13,37 @@ from loyalty.rules.facts import Facts, Line, Used
 from loyalty.rules.judge import Judge
 
 
-class Witness(Judge):
-    """A judge whose last judgement can be looked at.
+class Seen:
+    """The last judgement, and the tier that was judged by. `award` None: nothing since it was taken away."""
 
-    `award` is None when nothing was judged since it was taken away. `tier`: what was judged by.
-    """
+    __slots__ = ("award", "tier")
 
-    def __init__(self, judge: Judge) -> None:
-        self.__dict__.update(judge.__dict__)
+    def __init__(self) -> None:
         self.award: Award | None = None
         self.tier = ""
 
+
+class Witness(Judge):
+    """A judge whose judgements are seen."""
+
+    def __init__(self, judge: Judge, seen: Seen) -> None:
+        self.__dict__.update(judge.__dict__)
+        self._seen = seen
+
     def judge(self, lines: Sequence[Line], facts: Facts) -> Award:
-        self.tier = facts.tier
-        self.award = award = super().judge(lines, facts)
+        award = Judge.judge(self, lines, facts)
+        self._seen.award, self._seen.tier = award, facts.tier
         return award
 
     def judge_event(self, type: str, facts: Facts) -> Award:
-        self.tier = facts.tier
-        self.award = award = super().judge_event(type, facts)
+        award = Judge.judge_event(self, type, facts)
+        self._seen.award, self._seen.tier = award, facts.tier
         return award
 
     def judge_unlinked(self, lines: Sequence[Line], facts: Facts) -> Award:
-        self.tier = facts.tier
-        self.award = award = super().judge_unlinked(lines, facts)
+        award = Judge.judge_unlinked(self, lines, facts)
+        self._seen.award, self._seen.tier = award, facts.tier
         return award
-
-
-def witnessed(version: ProgramVersion) -> ProgramVersion:
-    return msgspec.structs.replace(version, judge=Witness(version.judge))
 
 
 class Side:
@@ -65,29 +67,31 @@ class Side:
         self.candidate = candidate
         self.closed = dict(closed or {})
         self.beginning = BEGINNING
+        self.seen = Seen()
         versions = sorted(recorded.in_use(), key=lambda version: version.version)
-        if candidate is None:
-            self.versions = [witnessed(version) for version in versions]
-        else:
+        if candidate is not None:
             first = BEGINNING if start is None else start
-            before = [version for version in versions if version.effective_from < first]
+            versions = [version for version in versions if version.effective_from < first]
             number = recorded.newest + 1
-            self.versions = [
-                *(witnessed(version) for version in before),
-                witnessed(msgspec.structs.replace(candidate, version=number, effective_from=first)),
-            ]
+            versions.append(msgspec.structs.replace(candidate, version=number, effective_from=first))
+        self.versions = [
+            msgspec.structs.replace(version, judge=Witness(version.judge, self.seen)) for version in versions
+        ]
         self.programs = Programs(self.versions)
-        self.judges = [version.judge for version in self.versions if isinstance(version.judge, Witness)]
         self._known = [
             # A sandbox's clock may have been set back under a version: then it counts from when it was in force.
             (min(version.recorded_at, version.effective_from), Programs(self.versions[: place + 1]))
             for place, version in enumerate(self.versions)
         ]
         self.number = None if candidate is None else recorded.newest + 1
+        self.same_for_all = candidate is not None or len(self._known) == 1
+        """Whether the versions known were the same for all postings."""
+        self._birthdays = any(version.needs.birthday for version in recorded.all)
+        self._budgets = any(version.needs.budgeted for version in self.versions)
 
     def programs_for(self, event: Event) -> Programs:
         """The versions that were known when a posting was recorded."""
-        if self.number is not None or len(self._known) == 1:
+        if self.same_for_all:
             return self.programs
         found = self.programs_at(event.recorded_at)
         if event.kind == "return" and event.subject is not None:
@@ -111,12 +115,13 @@ class Side:
         self, context: ReplayContext, event: Event, birthday: frozenset[str], used: Mapping[str, Used]
     ) -> None:
         """Readies what cannot be worked out from one family: birthdays that were known then, and budgets."""
-        recorded = self.recorded.numbered(event.program_version)
-        context.matched = birthday if recorded.needs.birthday else None
+        if self._birthdays:
+            recorded = self.recorded.numbered(event.program_version)
+            context.matched = birthday if recorded.needs.birthday else None
+        if not self._budgets:
+            return
         context.budgets.clear()  # nothing is used, but of these
         version = context.programs.at(event.occurred_at)
-        if not version.needs.budgeted:
-            return
         if version.version == self.number:
             left = {rule: 0 for rule, at in self.closed.items() if event.occurred_at >= at}
         else:

@@ -7,40 +7,48 @@ period counts as its opening, what occurred after it is left out.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import date, datetime
 from fractions import Fraction
+
+from msgspec import Struct
 
 from loyalty.backtest.books import ReplayBook
 from loyalty.backtest.history import Family, TierChange
 from loyalty.backtest.sides import Side
 from loyalty.backtest.stretches import OPENING, Stretches, month_of, stretches
 from loyalty.calendar import Calendar
+from loyalty.engine.facts import Scaled, exact
 from loyalty.ledger.rows import TierRow
 from loyalty.ledger.state import Journal
 from loyalty.rules.exact import Exact
 from loyalty.types import Engagement, Purchase, Request, Return, UnlinkedReturn
 
-_QUARTER_HOUR = 900
 _EARNING = (Purchase, Engagement)
+_JUDGED = ("earn", "clawback")
+_REDEEMED = ("redeem", "restore")
+
+
+class Gave(Struct):
+    """What a rule gave: exact points times a scale, on so many purchases and events."""
+
+    points: Exact = 0
+    times: int = 0
 
 
 @dataclass(slots=True)
 class Sums:
     """Everything counted on one side.
 
-    months, tiers: points of entries by (month or tier, kind); what is earned and clawed back by the tier that judged
-    it, all else by the tier that the account stood in. earned, returned: exact points by (rule, scale), to be
-    divided by the scale. times: purchases and events that a rule gave points on. capped: count, wanted and made
-    points by kind.
+    moved: points of entries by (month, tier, kind); what is earned and clawed back by the tier that judged
+    it, all else by the tier that the account stood in. gave: by scale and rule; returned: exact points by rule.
+    capped: count, wanted and made points by kind.
     ends: members and outstanding points by tier. changes: promotions, renewals and falls of tiers. budgets: net use.
     demand: use of budgets by rule and hour (of the Unix clock).
     """
 
-    months: Counter[tuple[str, str]] = field(default_factory=Counter)
-    tiers: Counter[tuple[str, str]] = field(default_factory=Counter)
-    earned: dict[tuple[str, int], Exact] = field(default_factory=dict)
+    moved: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    gave: dict[int, dict[str, Gave]] = field(default_factory=dict)
     returned: dict[str, Fraction] = field(default_factory=dict)
-    times: Counter[str] = field(default_factory=Counter)
     capped: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
     ends: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -50,9 +58,17 @@ class Sums:
 
     def add(self, other: "Sums") -> None:
         for part in fields(self):
+            if part.name == "gave":
+                continue
             mine, theirs = getattr(self, part.name), getattr(other, part.name)
             for key, value in theirs.items():
                 mine[key] = mine.get(key, 0) + value
+        for scale, rules in other.gave.items():
+            known = self.gave.setdefault(scale, {})
+            for rule, gave in rules.items():
+                one = known.setdefault(rule, Gave())
+                one.points += gave.points
+                one.times += gave.times
 
 
 @dataclass(slots=True, frozen=True)
@@ -80,14 +96,12 @@ class Tally:
 
     def __init__(self, side: Side, period: Period) -> None:
         self.period = period
-        self._judges = side.judges
+        self._seen = side.seen
         self.sums = Sums()
         program = side.versions[-1].program
         self.lowest = program.tiers[0].id
         self.ranks = {tier.id: rank for rank, tier in enumerate(program.tiers)}
-        self._months: dict[int, str] = {}
-        self._end = period.end.timestamp()
-        self._start = period.start.timestamp() if period.start else None
+        self._months: dict[date, str] = {}
         self._tier = self.lowest
         self._at = period.end
         self._family: Family | None = None
@@ -131,36 +145,47 @@ class Tally:
     def begin(self, book: ReplayBook, at: datetime) -> None:
         self._tier = book.head.tier or self.lowest
         self._at = at
-        for judge in self._judges:
-            judge.award = None
+        self._seen.award = None
 
     def took(self, book: ReplayBook, journal: Journal, request: Request | None) -> None:  # noqa: ARG002 -- a Sink
-        judged = self._tier
-        for judge in self._judges:
-            if judge.award is not None:
-                judged = judge.tier
+        award, stood = self._seen.award, self._tier
+        judged = stood if award is None else self._seen.tier
         for entry in journal.entries:
             kind = entry.kind
-            tier = judged if kind == "earn" or kind == "clawback" else self._tier
-            self._moved(entry.occurred_at, kind, tier, entry.points)
+            self._moved(entry.occurred_at, kind, judged if kind in _JUDGED else stood, entry.points)
         if journal.tiers:
             self._changed(journal.tiers)
-        if request is not None:
-            for judge in self._judges:
-                if judge.award is not None:
-                    self._by_rule(judge.award.by_rule, judge.award.scale, request)
+        if award is None or request is None:
+            return
+        if isinstance(request, _EARNING):
+            self._gave([(draft.rule.id, draft.total) for draft in award.drafts], award.scale, request)
+        else:
+            self._took_back(award.by_rule, award.scale, request)
 
     # -- as it is recorded -----------------------------------------------------------------------------------------
 
-    def earned(self, at: datetime, tier: str, points: int) -> None:
-        """Points that the ledger gave for what occurred then, judged by that tier."""
+    def earned(
+        self,
+        request: Purchase | Engagement,
+        tier: str,
+        points: int,
+        by_rule: Mapping[str, Scaled] | None,
+        scale: int,
+    ) -> None:
+        """Points that the ledger gave, judged by that tier, and what each rule gave of them, times `scale`; None: that
+        is known already."""
         if points:
-            self._moved(at, "earn", tier, points)
+            self._moved(request.occurred_at, "earn", tier, points)
+        if by_rule is not None:
+            self._at = request.occurred_at
+            self._gave(exact(by_rule).items(), scale, request)
 
-    def gave(self, by_rule: Mapping[str, Exact], scale: int, request: Request, at: datetime) -> None:
-        """What each rule gave then for a recorded request, or left of it; points times `scale`."""
+    def took_back(
+        self, by_rule: Mapping[str, Exact], scale: int, request: Return | UnlinkedReturn, at: datetime
+    ) -> None:
+        """What each rule gave for returned goods, or is left of it after a return; points times `scale`."""
         self._at = at
-        self._by_rule(by_rule, scale, request)
+        self._took_back(by_rule, scale, request)
 
     def recorded(self, family: Family, months: Sequence[str | None]) -> str | None:
         """A family whose books stand in the ledger at the end of the period: all that moved and was not earned.
@@ -173,11 +198,8 @@ class Tally:
             if month is None:
                 continue
             self.points += points
-            _count(sums.months, (month, kind), points)
-            if month == OPENING:
-                continue
-            _count(sums.tiers, (tier or self.lowest, kind), points)
-            if kind == "redeem" or kind == "restore":
+            sums.moved[month, tier or self.lowest, kind] += points
+            if kind in _REDEEMED and month != OPENING:
                 self.redeemed -= points
         self._changed(family.changes)
         stands = family.stands[family.owner]
@@ -203,26 +225,19 @@ class Tally:
     # -- parts -----------------------------------------------------------------------------------------------------
 
     def _moved(self, occurred_at: datetime, kind: str, tier: str, points: int) -> None:
-        at = occurred_at.timestamp()
-        if at >= self._end:
+        period = self.period
+        if occurred_at >= period.end:
             return
         self.points += points
-        if self._start is not None and at < self._start:
-            _count(self.sums.months, (OPENING, kind), points)
-            return
-        quarter = int(at) // _QUARTER_HOUR
-        month = self._months.get(quarter) or self._month(quarter, occurred_at)
-        _count(self.sums.months, (month, kind), points)
-        _count(self.sums.tiers, (tier, kind), points)
-        if kind == "redeem" or kind == "restore":
-            self.redeemed -= points
-
-    def _month(self, quarter: int, at: datetime) -> str:
-        # A month begins on a quarter of an hour in every zone; the clock changes of a day do not move it.
-        day = self.period.calendar.day(at)
-        if len(self._months) > 100_000:
-            self._months.clear()
-        return self._months.setdefault(quarter, month_of(day))
+        if period.start is not None and occurred_at < period.start:
+            month = OPENING
+        else:
+            day = period.calendar.day(occurred_at)
+            month = self._months.get(day) or self._months.setdefault(day, month_of(day))
+            if kind in _REDEEMED:
+                self.redeemed -= points
+        key, moved = (month, tier, kind), self.sums.moved
+        moved[key] = moved.get(key, 0) + points  # a Counter's own way takes three times as long
 
     def _changed(self, changes: Iterable[TierRow | TierChange]) -> None:
         for change in changes:
@@ -232,19 +247,23 @@ class Tally:
             how = "renewal" if before == after else "promotion" if after > before else "fall"
             self.sums.changes[how] += 1
 
-    def _by_rule(self, by_rule: Mapping[str, Exact], scale: int, request: Request) -> None:
+    def _gave(self, by_rule: Iterable[tuple[str, Exact]], scale: int, request: Purchase | Engagement) -> None:
         assert self._family is not None
         if isinstance(request, Purchase) and request.purchase_id in self._family.subjects:
-            self._kept[request.purchase_id] = _exactly(by_rule, scale)
+            self._kept[request.purchase_id] = _exactly(dict(by_rule), scale)
         if not self.period.counts(self._at):
             return
-        if isinstance(request, _EARNING):
-            earned, times = self.sums.earned, self.sums.times
-            for rule, points in by_rule.items():
-                key = rule, scale
-                earned[key] = earned.get(key, 0) + points
-                times[rule] = times.get(rule, 0) + 1
-        elif isinstance(request, Return):
+        known = self.sums.gave.get(scale) or self.sums.gave.setdefault(scale, {})
+        for rule, points in by_rule:
+            if points:
+                one = known.get(rule) or known.setdefault(rule, Gave())
+                one.points += points
+                one.times += 1
+
+    def _took_back(self, by_rule: Mapping[str, Exact], scale: int, request: Request) -> None:
+        if not self.period.counts(self._at):
+            return
+        if isinstance(request, Return):
             kept, before = _exactly(by_rule, scale), self._kept.get(request.purchase_id, {})
             for rule in kept.keys() | before.keys():
                 self._back(rule, before.get(rule, Fraction()) - kept.get(rule, Fraction()))
@@ -256,10 +275,6 @@ class Tally:
     def _back(self, rule: str, points: Fraction) -> None:
         if points:
             self.sums.returned[rule] = self.sums.returned.get(rule, Fraction()) + points
-
-
-def _count(sums: Counter[tuple[str, str]], key: tuple[str, str], points: int) -> None:
-    sums[key] = sums.get(key, 0) + points  # a Counter's own way takes three times as long
 
 
 def _exactly(by_rule: Mapping[str, Exact], scale: int) -> dict[str, Fraction]:

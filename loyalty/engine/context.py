@@ -124,7 +124,9 @@ class Context:
             left = None if most is None else max(0, most - self.budgets.get(rule, 0))
             return Used(times, times_day, points, left)
 
-        return UsedBefore(look)
+        used = UsedBefore()
+        used.look = look
+        return used
 
     def charge(
         self, account: int, version: ProgramVersion, day: date, rule: str, times: int, points: int

@@ -89,7 +89,10 @@ class Account:
         """Starts the account's next posting."""
         assert self._posting is None
         self.head.number += 1
-        self._posting = Posting(kind, id, subject, occurred_at, version, self.journal)
+        j = self.journal
+        self._posting = Posting(
+            kind, id, subject, occurred_at, version, len(j.entries), len(j.lots), len(j.uses), len(j.tiers)
+        )
 
     def close(
         self,

@@ -98,37 +98,26 @@ class Journal:
     opened: list[HoldRow] = field(default_factory=list)
     ended: list[EndedHold] = field(default_factory=list)
 
+    def clear(self) -> None:
+        """Forgets all rows."""
+        self.postings.clear()
+        self.entries.clear()
+        self.lots.clear()
+        self.uses.clear()
+        self.tiers.clear()
+        self.opened.clear()
+        self.ended.clear()
 
-class Posting:
+
+class Posting(Struct, frozen=True):
     """The posting under way, and where its rows begin in the journal."""
 
-    __slots__ = (
-        "entries",
-        "id",
-        "kind",
-        "lots",
-        "occurred_at",
-        "program_version",
-        "subject",
-        "tiers",
-        "uses",
-    )
-
-    def __init__(
-        self,
-        kind: str,
-        id: str | None,
-        subject: str | None,
-        occurred_at: datetime,
-        version: int,
-        journal: Journal,
-    ) -> None:
-        self.kind = kind
-        self.id = id
-        self.subject = subject
-        self.occurred_at = occurred_at
-        self.program_version = version
-        self.entries = len(journal.entries)
-        self.lots = len(journal.lots)
-        self.uses = len(journal.uses)
-        self.tiers = len(journal.tiers)
+    kind: str
+    id: str | None
+    subject: str | None
+    occurred_at: datetime
+    program_version: int
+    entries: int
+    lots: int
+    uses: int
+    tiers: int

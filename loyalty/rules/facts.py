@@ -84,12 +84,11 @@ class UsedBefore(dict[str, Used]):
     What it holds afterwards is what a judgement by the same facts will ask again.
     """
 
-    def __init__(self, look: Callable[[str], Used]) -> None:
-        super().__init__()
-        self._look = look
+    __slots__ = ("look",)
+    look: Callable[[str], Used]
 
     def __missing__(self, rule_id: str) -> Used:
-        found = self[rule_id] = self._look(rule_id)
+        found = self[rule_id] = self.look(rule_id)
         return found
 
 

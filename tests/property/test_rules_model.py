@@ -37,7 +37,8 @@ def test_the_judge_agrees_with_the_model(
     found_so: Facts,
 ) -> None:
     program, facts = program_of(rules, points), facts_of(basket, redeemed, first, used, found_so)
-    asked = UsedBefore(lambda rule: facts.used.get(rule, Used()))
+    asked = UsedBefore()
+    asked.look = lambda rule: facts.used.get(rule, Used())
     judge = compile_program(program)
     award = judge.judge(basket, msgspec.structs.replace(facts, used=asked))
     again = judge.judge(basket, msgspec.structs.replace(facts, used=dict(asked)))

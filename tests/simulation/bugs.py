@@ -227,8 +227,8 @@ BUGS = (
     Bug(
         "what was used of limits does not follow a merge",
         "loyalty/engine/merge.py",
-        "if account == old.account",
-        "if account == old.account and False",
+        "counters = used if context is taking else []",
+        "counters = []",
     ),
     Bug(
         "purchases before a merge are forgotten: the next is the first again",

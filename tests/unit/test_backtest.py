@@ -69,12 +69,12 @@ def test_a_gain_lies_within_the_bounds_of_its_class(gain: int) -> None:
 
 def test_parts_add_up() -> None:
     one, two = Part(), Part()
-    one.now.months["2026-01", "earn"] += 5
-    two.now.months["2026-01", "earn"] += 7
+    one.now.moved["2026-01", "a", "earn"] += 5
+    two.now.moved["2026-01", "a", "earn"] += 7
     one.matrix["a", "b"] += 1
     two.matrix["a", "b"] += 2
     one.add(two)
-    assert one.now.months["2026-01", "earn"] == 12
+    assert one.now.moved["2026-01", "a", "earn"] == 12
     assert one.matrix["a", "b"] == 3
 
 
