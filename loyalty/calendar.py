@@ -58,10 +58,11 @@ class Calendar:
     although its wall time shows the old date; a day that the zone skipped is empty.
     """
 
-    __slots__ = ("_ends", "_midnights", "_plain", "_starts", "zone")
+    __slots__ = ("_asked", "_ends", "_midnights", "_plain", "_starts", "zone")
 
     def __init__(self, zone: ZoneInfo) -> None:
         self.zone = zone
+        self._asked = END_OF_TIME, date.max
         self._midnights: dict[date, tuple[date, datetime, date] | None] = {}
         self._starts: dict[date, datetime] = {}
         self._plain: dict[date, datetime | None] = {}
@@ -81,6 +82,14 @@ class Calendar:
 
     def day(self, instant: datetime) -> date:
         """The local day that holds `instant` (aware)."""
+        asked, day = self._asked  # a decision asks for the day of one instant again and again
+        if asked is instant:
+            return day
+        day = self._find_day(instant)
+        self._asked = instant, day
+        return day
+
+    def _find_day(self, instant: datetime) -> date:
         if instant.tzinfo is not UTC:
             return self._day(instant)
         of_utc = instant.date()

@@ -33,15 +33,30 @@ def empty_head(account: int) -> Head:
 
 
 class ReplayBook(Book):
-    """A book whose postings are linked to nothing. `due` is never later than the first thing that falls due."""
+    """A book whose postings are linked to nothing. `due` is never later than the first thing that falls due.
 
-    def __init__(self, account: int, idle_deadline: Callable[[datetime], datetime], journal: Journal) -> None:
+    whole: the rows of lots are made too, which no decision reads.
+    """
+
+    def __init__(
+        self,
+        account: int,
+        idle_deadline: Callable[[datetime], datetime],
+        journal: Journal,
+        *,
+        whole: bool = False,
+    ) -> None:
         super().__init__(empty_head(account), (), (), BEGINNING, idle_deadline, journal)
+        self._whole = whole
         self.due: datetime | None = None
         self._idles = False
 
     def _link(self, p: Posting, row: PostingRow) -> PostingRow:  # noqa: ARG002 -- as Account calls it
         return row
+
+    def _record_lot(self, lot: OpenLot, p: Posting) -> None:
+        if self._whole:
+            super()._record_lot(lot, p)
 
     def _watch(self, at: datetime | None) -> None:
         if at is not None and (self.due is None or at < self.due):

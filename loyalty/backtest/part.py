@@ -15,7 +15,7 @@ from loyalty.backtest.tally import Period, Sums, Tally
 
 TOP = 10
 """Members that are named at either end."""
-SAMPLE = 16
+SAMPLE = 64
 """What was in force is decided again for one account of so many, where nobody asks for all."""
 MOST_DIFFERENT = 20
 """Accounts that are named where the replay does not reproduce the ledger."""

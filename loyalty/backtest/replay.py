@@ -18,6 +18,7 @@ from loyalty.engine.decide import decide
 from loyalty.engine.erase import give_up
 from loyalty.engine.facts import claim_facts, end_facts, redemption_facts, reversal_facts
 from loyalty.engine.merge import move_estate
+from loyalty.engine.record import record_purchase
 from loyalty.engine.requests import SOMEBODY
 from loyalty.engine.standing import needs_tiers, standing_of_head
 from loyalty.errors import (
@@ -52,7 +53,6 @@ from loyalty.types import (
 )
 
 DUE = frozenset(("expiry", "timeout", "verdict"))
-_MOVES_TIERS = (Return, UnlinkedReturn, OpeningTier)
 _FEW = 12
 """Rows that are not worth sorting out."""
 
@@ -76,11 +76,13 @@ class Sink(Protocol):
 class Replay:
     """One family under the programs of one side.
 
-    Call `play` for each event in order, then `end`, and `close` when nobody looks at the books any more.
+    Call `play` for each event in order, then `end`, and `close` when nobody looks at the books any more. whole: rows of
+    lots are made too.
     """
 
-    def __init__(self, side: Side, family: Family, sink: Sink) -> None:
+    def __init__(self, side: Side, family: Family, sink: Sink, *, whole: bool = False) -> None:
         self.side = side
+        self._whole = whole
         self.sink = sink
         self.family = family
         self.context = context = ReplayContext(side.beginning, side.programs)
@@ -92,7 +94,7 @@ class Replay:
 
     def _open(self, account: int) -> None:
         context = self.context
-        book = ReplayBook(account, self._idle_deadline, context.journal)
+        book = ReplayBook(account, self._idle_deadline, context.journal, whole=self._whole)
         context.books[account] = book
         context.history[account] = []
         self.rows[account] = []
@@ -154,7 +156,16 @@ class Replay:
             context.keep = True
             context.subjects.setdefault((book.account, event.id), [])
         self.side.before_judging(context, event, recorded.judged.birthday, recorded.judged.used)
-        self._decide(book, event, purchase, recorded.total_amount)
+        programs, at = context.programs, purchase.occurred_at
+        if not programs.one_window() or needs_tiers(programs.at(at), book.head, at, recorded.total_amount, 1):
+            context.rows[book.account] = self._rows_for(book, at)
+        self.sink.begin(book, at)
+        try:
+            record_purchase(context, book, purchase, b"")
+        except LoyaltyError as error:
+            self._made(book, self._less(book, purchase, error, None))
+        else:
+            self._made(book, purchase)
 
     def _request(self, event: Event, book: ReplayBook) -> Request | None:
         """The request that made a posting; None where another posting's request made it too."""
@@ -214,41 +225,49 @@ class Replay:
         until = None if counted == brought.valid_until else brought.valid_until
         return OpeningTier(SOMEBODY, brought.tier, event.occurred_at, until)
 
-    def _decide(self, book: ReplayBook, event: Event, request: Request, amount: int = 0) -> None:
-        """Posts a request, or what can be made of it. amount: of a purchase, all lines together."""
-        context, account = self.context, book.account
-        if self._needs_rows(book, request, amount):
-            context.rows[account] = self._rows_for(book, request)
+    def _decide(self, book: ReplayBook, event: Event, request: Request) -> None:
+        """Posts a request, or what can be made of it."""
+        if isinstance(request, Return | UnlinkedReturn | OpeningTier):
+            self._with_rows(book)
         self.sink.begin(book, event.occurred_at)
         key = ("opening", event.id or "") if event.kind == "opening" else None
-        made: Request | None = request
         try:
-            decide(context, book, request, b"", key)
+            decide(self.context, book, request, b"", key)
         except LoyaltyError as error:
-            made = self._less(book, request, error)
-            if made is not None:
-                made = self._try(book, made, key)
-        if made is None:
-            context.rows.pop(account, None)
+            self._made(book, self._less(book, request, error, key))
+        else:
+            self._made(book, request)
+
+    def _made(self, book: ReplayBook, request: Request | None) -> None:
+        """After a request was posted as it stands here; None: it was not."""
+        context = self.context
+        if request is None:
+            context.rows.pop(book.account, None)
             context.keep = False
             return
         verdict_at = book.head.tier_verdict_at
         if verdict_at is not None and verdict_at <= book.recorded_at:
             # A late promotion may have run out already.
             context.post_due(book, book.recorded_at)
-        self._took(book, made)
+        self._took(book, request)
 
-    def _try(self, book: ReplayBook, request: Request, key: RequestKey | None) -> Request | None:
-        """A request that was cut down to what is possible. None: it is not, and is counted as refused."""
-        try:
-            decide(self.context, book, request, b"", key)
-        except LoyaltyError as error:
-            self.sink.refused(_KINDS.get(type(request), ""), error.code)
+    def _less(
+        self, book: ReplayBook, request: Request, error: LoyaltyError, key: RequestKey | None
+    ) -> Request | None:
+        """Posts what can be made of a request that is refused, and returns it; None where nothing can, which is
+        counted."""
+        less = self._cut(book, request, error)
+        if less is None:
             return None
-        return request
+        try:
+            decide(self.context, book, less, b"", key)
+        except LoyaltyError as again:
+            self.sink.refused(_KINDS.get(type(less), ""), again.code)
+            return None
+        return less
 
-    def _less(self, book: ReplayBook, request: Request, error: LoyaltyError) -> Request | None:
-        """What can be made of a request that is refused now; None where nothing can, which is counted."""
+    def _cut(self, book: ReplayBook, request: Request, error: LoyaltyError) -> Request | None:
+        """A request cut down to what is possible; None where nothing is, which is counted."""
         match request, error:
             case Purchase(), InsufficientPoints() | RedemptionNotAllowed():
                 return self._capped_in_basket(book, request)
@@ -309,21 +328,13 @@ class Replay:
             self.context.post_due(book, through)
             self._took(book, None)
 
-    def _needs_rows(self, book: ReplayBook, request: Request, amount: int) -> bool:
-        """Whether the decision may change the tier."""
-        if not isinstance(request, Purchase):
-            return isinstance(request, _MOVES_TIERS)
-        programs, at = self.context.programs, request.occurred_at
-        return not programs.one_window() or needs_tiers(programs.at(at), book.head, at, amount, 1)
-
-    def _rows_for(self, book: ReplayBook, request: Request) -> list[Qualifying]:
-        """What counts for the tier: for a purchase only what its windows can hold, since many have long histories."""
+    def _rows_for(self, book: ReplayBook, at: datetime) -> list[Qualifying]:
+        """What the windows of a purchase can hold of what counts for the tier, since many have long histories."""
         rows = self.rows[book.account]
-        if not isinstance(request, Purchase) or len(rows) < _FEW:
+        if len(rows) < _FEW:
             return rows
-        version = self.context.programs.at(request.occurred_at)
-        standing = standing_of_head(version, book.head)
-        start = rows_from(version.program, version.calendar, standing, request.occurred_at)
+        version = self.context.programs.at(at)
+        start = rows_from(version.program, version.calendar, standing_of_head(version, book.head), at)
         return [row for row in rows if row.at >= start]
 
     def _with_rows(self, book: ReplayBook) -> None:

@@ -24,7 +24,7 @@ from loyalty.members.vault import Vault
 from loyalty.processes import Processes
 from loyalty.program.parse import parse, same_frame
 
-POSTINGS_AT_ONCE = 2_000
+POSTINGS_AT_ONCE = 4_000
 """Postings of a range, unless one account has more: what one process works on between two signs of progress."""
 BESIDE_TILLS = 10
 """Niceness of a process that works beside a server's tills."""

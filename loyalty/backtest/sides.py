@@ -122,9 +122,12 @@ class Side:
             return
         context.budgets.clear()  # nothing is used, but of these
         version = context.programs.at(event.occurred_at)
+        limits = version.needs.limits
         if version.version == self.number:
-            left = {rule: 0 for rule, at in self.closed.items() if event.occurred_at >= at}
-        else:
-            left = {rule: one.budget_left for rule, one in used.items() if one.budget_left is not None}
-        for rule in left.keys() & version.needs.limits.keys():
-            context.budgets[rule] = (version.needs.limits[rule].budget_points or 0) - left[rule]
+            for rule, at in self.closed.items():
+                if event.occurred_at >= at:
+                    context.budgets[rule] = limits[rule].budget_points or 0
+            return
+        for rule, before in used.items():
+            if before.budget_left is not None and rule in limits:
+                context.budgets[rule] = (limits[rule].budget_points or 0) - before.budget_left

@@ -104,7 +104,7 @@ class Tally:
         self._months: dict[date, str] = {}
         self._tier = self.lowest
         self._at = period.end
-        self._family: Family | None = None
+        self._subjects: set[str] = set()
         self._kept: dict[str, dict[str, Fraction]] = {}
         self.redeemed = 0
         """Of the family, in the period."""
@@ -115,7 +115,7 @@ class Tally:
 
     def start(self, family: Family) -> None:
         """Another family begins."""
-        self._family = family
+        self._subjects = family.subjects
         self._kept.clear()
         self.redeemed = self.points = 0
 
@@ -248,8 +248,7 @@ class Tally:
             self.sums.changes[how] += 1
 
     def _gave(self, by_rule: Iterable[tuple[str, Exact]], scale: int, request: Purchase | Engagement) -> None:
-        assert self._family is not None
-        if isinstance(request, Purchase) and request.purchase_id in self._family.subjects:
+        if self._subjects and isinstance(request, Purchase) and request.purchase_id in self._subjects:
             self._kept[request.purchase_id] = _exactly(dict(by_rule), scale)
         if not self.period.counts(self._at):
             return

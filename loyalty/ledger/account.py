@@ -161,12 +161,7 @@ class Account:
             life.idle,
             purchase_id,
         )
-        self.journal.lots.append(
-            LotRow(
-                head.account, lot.lot, head.number, lot.origin, points, earned_at, life.spendable_from, life.expires_at,
-                life.idle, purchase_id, p.occurred_at, self.recorded_at,
-            )
-        )  # fmt: skip
+        self._record_lot(lot, p)
         self.lots[lot.lot] = lot
         if life.spendable_from > self.recorded_at:
             head.pending_until = max(head.pending_until or life.spendable_from, life.spendable_from)
@@ -175,6 +170,14 @@ class Account:
             head.debt -= repaid
             self._use(lot, repaid, "debt")
         return lot, repaid
+
+    def _record_lot(self, lot: OpenLot, p: Posting) -> None:
+        self.journal.lots.append(
+            LotRow(
+                self.account, lot.lot, self.head.number, lot.origin, lot.remaining, lot.earned_at, lot.spendable_from,
+                lot.expires_at, lot.idle, lot.purchase_id, p.occurred_at, self.recorded_at,
+            )
+        )  # fmt: skip
 
     def _use(self, lot: OpenLot, points: int, purpose: str, occurred_at: datetime | None = None) -> UsedLot:
         p = self._under_way()

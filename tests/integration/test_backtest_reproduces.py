@@ -94,7 +94,7 @@ async def assert_read_as_decided(url: str, candidate: str) -> None:
 
 
 def _play(replays: dict[int, Replay], side: Side, family: Family, events: Any, rows: Rows) -> None:
-    replay = replays.setdefault(family.owner, Replay(side, family, rows)) if events else None
+    replay = replays.setdefault(family.owner, Replay(side, family, rows, whole=True)) if events else None
     for event in events:
         facts = None
         if isinstance(event, Event) and event.kind == "purchase":
