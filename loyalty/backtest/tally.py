@@ -17,7 +17,7 @@ from loyalty.backtest.history import Family, TierChange
 from loyalty.backtest.sides import Side
 from loyalty.backtest.stretches import OPENING, Stretches, month_of, stretches
 from loyalty.calendar import Calendar
-from loyalty.engine.facts import Scaled, exact
+from loyalty.engine.facts import Scaled
 from loyalty.ledger.rows import TierRow
 from loyalty.ledger.state import Journal
 from loyalty.rules.exact import Exact
@@ -102,6 +102,7 @@ class Tally:
         self.lowest = program.tiers[0].id
         self.ranks = {tier.id: rank for rank, tier in enumerate(program.tiers)}
         self._months: dict[date, str] = {}
+        self._start, self._end = period.start, period.end
         self._tier = self.lowest
         self._at = period.end
         self._subjects: set[str] = set()
@@ -178,7 +179,7 @@ class Tally:
             self._moved(request.occurred_at, "earn", tier, points)
         if by_rule is not None:
             self._at = request.occurred_at
-            self._gave(exact(by_rule).items(), scale, request)
+            self._gave(by_rule.items(), scale, request)
 
     def took_back(
         self, by_rule: Mapping[str, Exact], scale: int, request: Return | UnlinkedReturn, at: datetime
@@ -225,14 +226,13 @@ class Tally:
     # -- parts -----------------------------------------------------------------------------------------------------
 
     def _moved(self, occurred_at: datetime, kind: str, tier: str, points: int) -> None:
-        period = self.period
-        if occurred_at >= period.end:
+        if occurred_at >= self._end:
             return
         self.points += points
-        if period.start is not None and occurred_at < period.start:
+        if self._start is not None and occurred_at < self._start:
             month = OPENING
         else:
-            day = period.calendar.day(occurred_at)
+            day = self.period.calendar.day(occurred_at)
             month = self._months.get(day) or self._months.setdefault(day, month_of(day))
             if kind in _REDEEMED:
                 self.redeemed -= points
@@ -247,16 +247,18 @@ class Tally:
             how = "renewal" if before == after else "promotion" if after > before else "fall"
             self.sums.changes[how] += 1
 
-    def _gave(self, by_rule: Iterable[tuple[str, Exact]], scale: int, request: Purchase | Engagement) -> None:
+    def _gave(
+        self, by_rule: Iterable[tuple[str, Exact | str]], scale: int, request: Purchase | Engagement
+    ) -> None:
         if self._subjects and isinstance(request, Purchase) and request.purchase_id in self._subjects:
             self._kept[request.purchase_id] = _exactly(dict(by_rule), scale)
-        if not self.period.counts(self._at):
+        if self._start is not None and self._at < self._start:
             return
         known = self.sums.gave.get(scale) or self.sums.gave.setdefault(scale, {})
         for rule, points in by_rule:
             if points:
                 one = known.get(rule) or known.setdefault(rule, Gave())
-                one.points += points
+                one.points += Fraction(points) if isinstance(points, str) else points
                 one.times += 1
 
     def _took_back(self, by_rule: Mapping[str, Exact], scale: int, request: Request) -> None:
@@ -276,5 +278,5 @@ class Tally:
             self.sums.returned[rule] = self.sums.returned.get(rule, Fraction()) + points
 
 
-def _exactly(by_rule: Mapping[str, Exact], scale: int) -> dict[str, Fraction]:
+def _exactly(by_rule: Mapping[str, Exact | str], scale: int) -> dict[str, Fraction]:
     return {rule: Fraction(points) / scale for rule, points in by_rule.items()}

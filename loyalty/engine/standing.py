@@ -9,7 +9,7 @@ from loyalty.ledger.book import Book
 from loyalty.ledger.state import Head
 from loyalty.tiers.assess import on_return, promotions, verdict
 from loyalty.tiers.history import standing_after, tier_at
-from loyalty.tiers.model import Change, Qualifying, Standing
+from loyalty.tiers.model import Change, Metric, Qualifying, Standing
 from loyalty.tiers.window import metric
 
 
@@ -85,23 +85,27 @@ def count_purchase(context: Context, version: ProgramVersion, book: Book, at: da
     if context.programs.one_window() and not needs_tiers(version, head, at, 0, 0):
         return  # the rows were read for another request of the batch
     history = context.history[book.account]
+    found = None
+    if at >= max([row.at for row in rows]):
+        found = metric(version.program.tier_policy.window, version.calendar, rows, at)
     while True:
         standing = standing_of_head(version, head)
-        for change in promotions(version.program, version.calendar, standing, rows, at, history):
+        for change in promotions(version.program, version.calendar, standing, rows, at, history, found):
             apply_change(context, version, book, change)
         if not _judge_elapsed(context, book):
             break  # else: after a tier that was reached and lost in the past, later purchases may reach it anew
-    if at >= max(row.at for row in rows):
-        found = metric(version.program.tier_policy.window, version.calendar, rows, at)
-        head.spend_bound, head.visits_bound, head.bound_at = _most_spend(rows, found.from_), found.visits, at
+    if found is not None:
+        head.spend_bound, head.visits_bound, head.bound_at = _most_spend(rows, found), found.visits, at
 
 
-def _most_spend(rows: Sequence[Qualifying], start: datetime) -> int:
-    """The most that a window which begins at `start` or later holds of what is known: goods that came back without
-    their purchase may leave the window before what they were taken from."""
+def _most_spend(rows: Sequence[Qualifying], found: Metric) -> int:
+    """The most that the window that was found, or one that begins later, holds of what is known: goods that came back
+    without their purchase may leave the window before what they were taken from."""
+    if min([row.amount for row in rows]) >= 0:
+        return found.spend_amount
     most = total = 0
     for row in sorted(rows, key=lambda row: (row.at, -row.amount), reverse=True):
-        if row.at < start:
+        if row.at < found.from_:
             break
         total += row.amount
         most = max(most, total)

@@ -6,7 +6,7 @@ outcome is kept and shared by many baskets, and those that each basket is asked 
 
 from collections.abc import Callable, Sequence
 from datetime import date, time
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ from loyalty.rules.facts import Facts
 T = TypeVar("T")
 
 
-class Setting(NamedTuple):
+class Setting(Struct, frozen=True, gc=False):
     """What many baskets share."""
 
     day: date

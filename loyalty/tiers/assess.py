@@ -60,11 +60,13 @@ def promotions(
     rows: Sequence[Qualifying],
     added_at: datetime,
     history: Sequence[Change] = (),
+    found_then: Metric | None = None,
 ) -> list[Change]:
     """The promotions that a purchase at `added_at`, already in `rows`, brings; mostly none, earliest first.
 
     rows: all from `rows_from` on, in any order, with those later than `added_at`.
     history: the member's changes in the order of recording; needed when `added_at < standing.since`.
+    found_then: what the window that ends at `added_at` holds, where that was worked out already.
 
     A tier is reached at the occurred_at of a row at which the window meets it, several steps at once
     included. A late purchase is looked at from its own time on, against the tier held then; so without
@@ -85,13 +87,17 @@ def promotions(
             decided = metric(window, calendar, rows, standing.ground_at)
     changes: list[Change] = []
     raised = 0
-    sweep = Sweep(window, calendar, rows)
+    sweep: Sweep | None = None
     for at in sorted({start, *(row.at for row in rows if row.at > start)}):
         held = current if at >= standing.since else rank(program, tier_at(program, history, at))
         held = max(held, raised)
         if held == top:
             break
-        found = sweep.at(at)
+        if at == added_at and found_then is not None:
+            found = found_then
+        else:
+            sweep = sweep or Sweep(window, calendar, rows)
+            found = sweep.at(at)
         if at > start and found.from_ > added_at:
             break  # from here on no window holds the purchase: what they hold was looked at before
         reached = qualified(program, found)
