@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from loyalty.engine.context import Context
+from loyalty.engine.context import Context, P
 from loyalty.engine.due import first_due, post_due
 from loyalty.engine.facts import to_text
 from loyalty.engine.programs import BEGINNING, ProgramVersion
@@ -109,11 +109,11 @@ class ReplayContext(Context):
     matched: frozenset[str] | None = None
     demand: Callable[[str, int], None] | None = None
 
-    def told(self, answer: Callable[[], Struct]) -> bytes:  # noqa: ARG002 -- nobody is told
+    def told(self, make: Callable[P, Struct], *of: P.args, **more: P.kwargs) -> bytes:  # noqa: ARG002 -- nobody is told
         return b""
 
-    def noted(self, facts: Callable[[], Struct]) -> str:
-        return to_text(facts()) if self.keep else ""
+    def noted(self, make: Callable[P, Struct], *of: P.args, **more: P.kwargs) -> str:
+        return to_text(make(*of, **more)) if self.keep else ""
 
     def birthday(self, account: int, day: date) -> frozenset[str]:
         return self.matched if self.matched is not None else Context.birthday(self, account, day)

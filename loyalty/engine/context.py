@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
+from typing import ParamSpec
 
 from msgspec import Struct
 
@@ -22,6 +24,8 @@ from loyalty.rules.award import Award
 from loyalty.rules.birthday import birthday_matches, birthday_years
 from loyalty.rules.facts import Used, UsedBefore
 from loyalty.tiers.model import Change, Qualifying
+
+P = ParamSpec("P")
 
 AHEAD = timedelta(minutes=5)
 """How far a till's clock may be ahead of the ledger's."""
@@ -84,13 +88,13 @@ class Context:
 
     # -- what is kept of a decision; a replay that nobody asks overrides these --------------------------------------
 
-    def told(self, answer: Callable[[], Struct]) -> bytes:
-        """The bytes of an answer."""
-        return encode(answer())
+    def told(self, make: Callable[P, Struct], *of: P.args, **more: P.kwargs) -> bytes:
+        """The bytes of an answer, which is made of these."""
+        return encode(make(*of, **more))
 
-    def noted(self, facts: Callable[[], Struct]) -> str:
-        """The facts of a decision as they are recorded."""
-        return to_text(facts())
+    def noted(self, make: Callable[P, Struct], *of: P.args, **more: P.kwargs) -> str:
+        """The facts of a decision as they are recorded, made of these."""
+        return to_text(make(*of, **more))
 
     def birthday(self, account: int, day: date) -> frozenset[str]:
         """Which of day, week and month of the member's birthday a local day falls on."""
@@ -116,17 +120,16 @@ class Context:
         """How far the version's limited rules were used before, as far as somebody asks."""
         if not version.needs.counters:
             return {}
-
-        def look(rule: str) -> Used:
-            times, points = self.counted.get((account, rule, EVER), (0, 0))
-            times_day, _ = self.counted.get((account, rule, day), (0, 0))
-            most = version.needs.limits[rule].budget_points
-            left = None if most is None else max(0, most - self.budgets.get(rule, 0))
-            return Used(times, times_day, points, left)
-
         used = UsedBefore()
-        used.look = look
+        used.look = partial(self._used, account, version, day)
         return used
+
+    def _used(self, account: int, version: ProgramVersion, day: date, rule: str) -> Used:
+        times, points = self.counted.get((account, rule, EVER), (0, 0))
+        times_day, _ = self.counted.get((account, rule, day), (0, 0))
+        most = version.needs.limits[rule].budget_points
+        left = None if most is None else max(0, most - self.budgets.get(rule, 0))
+        return Used(times, times_day, points, left)
 
     def charge(
         self, account: int, version: ProgramVersion, day: date, rule: str, times: int, points: int

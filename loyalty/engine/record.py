@@ -43,24 +43,9 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
     book.head.purchases += 1
     count_purchase(context, version, book, purchase.occurred_at, award.metric_amount)
 
-    answer = context.told(
-        lambda: _receipt(book, version, purchase, award, lots, repaid, redemption, tier_before)
-    )
+    answer = context.told(_receipt, book, version, purchase, award, lots, repaid, redemption, tier_before)
     row = book.close(
-        facts=context.noted(
-            lambda: PurchaseFacts(
-                purchase,
-                as_recorded(facts),
-                award.points,
-                total,
-                award.metric_amount,
-                redemption.points if redemption else 0,
-                redemption.amount if redemption else 0,
-                award.charges,
-                scaled(award.by_rule),
-                award.scale,
-            )
-        ),
+        facts=context.noted(_facts, purchase, facts, total, award, redemption),
         answer=answer,
         fingerprint=fingerprint,
         qualifying_at=purchase.occurred_at,
@@ -68,6 +53,23 @@ def record_purchase(context: Context, book: Book, purchase: Purchase, fingerprin
     )
     context.remember(row)
     return answer
+
+
+def _facts(
+    purchase: Purchase, facts: Facts, total: int, award: Award, redemption: InBasket | None
+) -> PurchaseFacts:
+    return PurchaseFacts(
+        purchase,
+        as_recorded(facts),
+        award.points,
+        total,
+        award.metric_amount,
+        redemption.points if redemption else 0,
+        redemption.amount if redemption else 0,
+        award.charges,
+        scaled(award.by_rule),
+        award.scale,
+    )
 
 
 def facts_of(
