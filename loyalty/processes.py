@@ -44,7 +44,8 @@ class Processes:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def share(self, work: Callable[[T], R], pieces: Iterator[T]) -> AsyncIterator[R]:
-        """What `work` makes of each piece, as it comes. An error of `work` ends it all, as it is.
+        """What `work` makes of each piece, as it comes. An error of `work` ends it all, as it is: of several that of
+        the piece that was taken first, since that may be what made the others fail.
 
         Args:
             work: called in the processes; it, what it takes and what it returns can be pickled.
@@ -54,7 +55,7 @@ class Processes:
             ProcessLostError: one of the processes was ended from outside.
         """
         loop = asyncio.get_running_loop()
-        under_way: set[asyncio.Future[R]] = set()
+        under_way: list[asyncio.Future[R]] = []
         try:
             # A few ahead, so that no process waits and no result piles up.
             while True:
@@ -64,10 +65,12 @@ class Processes:
                         break
                     coming = loop.run_in_executor(self._pool, work, piece)
                     coming.add_done_callback(_look_at)
-                    under_way.add(coming)
+                    under_way.append(coming)
                 if not under_way:
                     return
-                done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                done = [one for one in under_way if one.done()]
+                under_way = [one for one in under_way if not one.done()]
                 for one in done:
                     yield one.result()
         except BrokenExecutor:
