@@ -116,28 +116,29 @@ async def _here(connection: Connection, terms: Terms, ranges: Sequence[Range]) -
 async def _spread(
     frame: Frame, ranges: Sequence[Range], processes: int, whole: asyncio.Task[Whole]
 ) -> AsyncIterator[Part]:
-    """The parts as they come. If `whole` fails, so does this, with its error: it holds the snapshot of all."""
+    """The parts as they come. If `whole` fails, so does this, with its error: it holds the snapshot of all. Of several
+    errors that of the first range is told: a process whose connection it broke fails with the next, too."""
     loop = asyncio.get_running_loop()
     pool = ProcessPoolExecutor(
         processes, mp_context=get_context("spawn"), initializer=start, initargs=(frame,)
     )
     try:
         # A few ranges ahead, so that no process waits and no result piles up.
-        under_way: set[asyncio.Future[Part]] = set()
+        under_way: list[asyncio.Future[Part]] = []
         left = iter(ranges)
         while True:
             for where in left:
-                under_way.add(loop.run_in_executor(pool, check_here, where))
+                under_way.append(loop.run_in_executor(pool, check_here, where))
                 if len(under_way) > 2 * processes:
                     break
             if not under_way:
                 return
-            watched: set[asyncio.Future[Any]] = under_way if whole.done() else {*under_way, whole}
+            watched: list[asyncio.Future[Any]] = under_way if whole.done() else [*under_way, whole]
             await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
             if whole.done():
                 whole.result()
-            done = {part for part in under_way if part.done()}
-            under_way -= done
+            done = [part for part in under_way if part.done()]
+            under_way = [part for part in under_way if part not in done]
             for part in done:
                 yield await _first_error(part, whole)
     finally:
