@@ -56,7 +56,7 @@ class ReplayBook(Book):
 
     def _record_lot(self, lot: OpenLot, p: Posting) -> None:
         if self._whole:
-            super()._record_lot(lot, p)
+            Book._record_lot(self, lot, p)
 
     def _watch(self, at: datetime | None) -> None:
         if at is not None and (self.due is None or at < self.due):
@@ -70,10 +70,10 @@ class ReplayBook(Book):
             self._watch(self._idle_end(self.head.active_at or earned_at))
         else:
             self._watch(life.expires_at)
-        return super()._grant(points, earned_at, life, purchase_id, origin)
+        return Book._grant(self, points, earned_at, life, purchase_id, origin)
 
     def _activity(self, occurred_at: datetime) -> None:
-        super()._activity(occurred_at)
+        Book._activity(self, occurred_at)
         if self._idles and self.head.active_at is not None:
             self._watch(self._idle_end(self.head.active_at))
 

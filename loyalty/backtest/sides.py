@@ -121,6 +121,8 @@ class Side:
         if not self._budgets:
             return
         context.budgets.clear()  # nothing is used, but of these
+        if len(self.versions) == 1 and self.number is not None and not self.closed:
+            return
         version = context.programs.at(event.occurred_at)
         limits = version.needs.limits
         if version.version == self.number:

@@ -4,7 +4,7 @@ Points are signed as entries are. Months are local ones of the newest program's 
 period counts as its opening, what occurred after it is left out.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
@@ -35,6 +35,14 @@ class Gave(Struct):
     times: int = 0
 
 
+def _by_rule() -> defaultdict[str, Gave]:
+    return defaultdict(Gave)
+
+
+def _by_scale() -> defaultdict[int, defaultdict[str, Gave]]:
+    return defaultdict(_by_rule)
+
+
 @dataclass(slots=True)
 class Sums:
     """Everything counted on one side.
@@ -47,7 +55,7 @@ class Sums:
     """
 
     moved: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    gave: dict[int, dict[str, Gave]] = field(default_factory=dict)
+    gave: defaultdict[int, defaultdict[str, Gave]] = field(default_factory=_by_scale)
     returned: dict[str, Fraction] = field(default_factory=dict)
     capped: Counter[tuple[str, str]] = field(default_factory=Counter)
     refused: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -64,9 +72,9 @@ class Sums:
             for key, value in theirs.items():
                 mine[key] = mine.get(key, 0) + value
         for scale, rules in other.gave.items():
-            known = self.gave.setdefault(scale, {})
+            known = self.gave[scale]
             for rule, gave in rules.items():
-                one = known.setdefault(rule, Gave())
+                one = known[rule]
                 one.points += gave.points
                 one.times += gave.times
 
@@ -159,7 +167,8 @@ class Tally:
         if award is None or request is None:
             return
         if isinstance(request, _EARNING):
-            self._gave([(draft.rule.id, draft.total) for draft in award.drafts], award.scale, request)
+            given = [(draft.rule.id, draft.total) for draft in award.drafts if draft.total]
+            self._gave(given, award.scale, request)
         else:
             self._took_back(award.by_rule, award.scale, request)
 
@@ -254,12 +263,11 @@ class Tally:
             self._kept[request.purchase_id] = _exactly(dict(by_rule), scale)
         if self._start is not None and self._at < self._start:
             return
-        known = self.sums.gave.get(scale) or self.sums.gave.setdefault(scale, {})
+        known = self.sums.gave[scale]
         for rule, points in by_rule:
-            if points:
-                one = known.get(rule) or known.setdefault(rule, Gave())
-                one.points += Fraction(points) if isinstance(points, str) else points
-                one.times += 1
+            one = known[rule]
+            one.points += Fraction(points) if isinstance(points, str) else points
+            one.times += 1
 
     def _took_back(self, by_rule: Mapping[str, Exact], scale: int, request: Request) -> None:
         if not self.period.counts(self._at):

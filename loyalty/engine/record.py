@@ -84,15 +84,15 @@ def facts_of(
     """What the rules must know beside the lines. `day`: the purchase's own, of the program's time zone."""
     needs, at = version.needs, purchase.occurred_at
     return Facts(
-        occurred_at=at,
-        channel=purchase.channel,
-        tier=tier_in_force(context, version, book, at),
-        store=purchase.store,
-        redeemed_amount=redemption.amount if redemption else 0,
-        basket_amount=total if redemption else 0,
-        first_purchase=needs.first_purchase and book.head.purchases == 0,
-        birthday=context.birthday(book.account, day) if needs.birthday else frozenset(),
-        used=context.used(book.account, version, day),
+        at,
+        purchase.channel,
+        tier_in_force(context, version, book, at),
+        purchase.store,
+        redemption.amount if redemption else 0,
+        total if redemption else 0,  # basket_amount
+        needs.first_purchase and book.head.purchases == 0,
+        context.birthday(book.account, day) if needs.birthday else frozenset(),
+        context.used(book.account, version, day),
     )
 
 

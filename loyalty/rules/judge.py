@@ -146,7 +146,10 @@ class Judge:
         """The rules in force that select at least one line, in the order of the file, with their places."""
         every = range(len(lines))
         found: list[tuple[Compiled, Sequence[int]]] = []
-        for rule in self._plan(setting):
+        plan = self._plans.get(setting)
+        if plan is None:
+            plan = self._plan(setting)
+        for rule in plan:
             test = rule.line_test
             if test is None:
                 found.append((rule, every))
@@ -162,15 +165,11 @@ class Judge:
         return found
 
     def _plan(self, setting: Setting) -> list[Compiled]:
-        plan = self._plans.get(setting)
-        if plan is None:
-            if len(self._plans) >= _MOST_PLANS:
-                # Channels and stores come from clients: what is remembered needs a bound.
-                self._plans.clear()
-            plan = [
-                rule for rule in self._indexes.broad if rule.shared_test is None or rule.shared_test(setting)
-            ]
-            self._plans[setting] = plan
+        if len(self._plans) >= _MOST_PLANS:
+            # Channels and stores come from clients: what is remembered needs a bound.
+            self._plans.clear()
+        plan = [rule for rule in self._indexes.broad if rule.shared_test is None or rule.shared_test(setting)]
+        self._plans[setting] = plan
         return plan
 
     def _touched(self, lines: Sequence[Line]) -> dict[int, list[int]]:
