@@ -25,6 +25,7 @@ from loyalty.errors import FutureTime, LoyaltyError
 from loyalty.types import Request
 from tests.builders import START, Ledger, back, goods_back, open_ledger, program, purchase, redeem
 from tests.integration.history import MEMBERS, PROGRAMS, live
+from tests.integration.reports import assert_same
 from tests.integration.test_backtest_reproduces import assert_reproduced
 from tests.vault import VAULT
 
@@ -133,6 +134,22 @@ async def test_goods_of_an_archived_purchase_come_back(database_url: str) -> Non
         assert returned.points_clawed_back == 40
         assert await ledger.available() == 30
         assert (await ledger.engine.purchase("old")).returns
+
+
+async def test_a_backtest_finds_in_the_archive_what_tier_judged_goods_that_came_back(
+    database_url: str,
+) -> None:
+    async with open_ledger(database_url, program(), "ada", "bob") as ledger:
+        await ledger.do(purchase(100_00, id="p", member="bob"))
+        await ledger.do(purchase(600_000, member="bob"))
+        now = await ledger.move_clock(timedelta(days=9))
+        await ledger.do(goods_back("p", now))
+        before = await backtest(ledger.url, program(rules=""), processes=1)
+        moved = {row.tier: row.now.clawed_back for row in before.tiers}
+        assert moved == {"ordinary": 100, "silver": 0, "gold": 0}
+        counts = await ledger.engine.archive(await ledger.move_clock(timedelta(days=9)))
+        assert counts["postings"] == 3
+        assert_same(await backtest(ledger.url, program(rules=""), processes=1), before)
 
 
 async def test_what_is_to_come_cannot_be_archived(database_url: str) -> None:
