@@ -12,7 +12,14 @@ import msgspec
 
 from loyalty.backtest.books import ReplayBook, ReplayContext
 from loyalty.backtest.history import Event, Family, Merging
-from loyalty.backtest.recorded import Bought, adjustment_facts, asked, asked_unlinked, engaged
+from loyalty.backtest.recorded import (
+    Bought,
+    RecordedPurchase,
+    adjustment_facts,
+    asked,
+    asked_unlinked,
+    engaged,
+)
 from loyalty.backtest.sides import Side
 from loyalty.engine.decide import decide
 from loyalty.engine.erase import give_up
@@ -393,7 +400,7 @@ def _without_origin(use: UsedLot) -> UsedLot:
 
 
 _KINDS: dict[type, str] = {
-    Purchase: "purchase", Return: "return", UnlinkedReturn: "return without a purchase", Redemption: "redemption",
-    Capture: "capture", Release: "release", Reversal: "reversal", Adjustment: "adjustment", Engagement: "event",
-    OpeningTier: "opening", Claim: "claim", Cancellation: "cancellation",
+    RecordedPurchase: "purchase", Return: "return", UnlinkedReturn: "return without a purchase",
+    Redemption: "redemption", Capture: "capture", Release: "release", Reversal: "reversal",
+    Adjustment: "adjustment", Engagement: "event", OpeningTier: "opening", Claim: "claim", Cancellation: "cancellation",
 }  # fmt: skip

@@ -131,13 +131,14 @@ async def lock_accounts(
     wait: until others let go of those that they have locked. Else these are left out.
     """
     row = await connection.fetchrow(
-        "select * from lock_accounts($1, $2, $3, $4, $5, $6, $7)",
+        "select * from lock_accounts($1, $2, $3, $4, $5, $6, $7, $8)",
         shard,
         list(accounts),
         [account for account, loaded in accounts.items() if loaded],
         [key[0] for key in keys],
         [key[1] for key in keys],
-        days,
+        days is not None,
+        days or (),
         wait,
     )
     assert row is not None

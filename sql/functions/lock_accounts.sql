@@ -3,13 +3,13 @@
 -- p_loaded: the accounts whose open lots and holds are all wanted; they come anyway where something is due. Of the others
 -- come the lots that are pending, and before a first activity the idle ones, which it may end.
 -- p_kinds, p_ids: requests whose rows, if any, come back, read under the lock.
--- p_days: the days whose use of limited rules comes back; null: neither that nor any budget.
+-- p_counters: whether budgets come back, and what was used of limited rules on the days p_days.
 -- p_wait: for accounts that others have locked. Without it these are left out.
-drop function if exists lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean, boolean);
-drop function if exists lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], date[], boolean);
+-- The form of the version before, without p_days, stays: its servers go on until they are replaced.
+drop function if exists lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean, date[], boolean);
 create or replace function lock_accounts(
-    p_shard smallint, p_accounts bigint[], p_loaded bigint[], p_kinds posting_kind[], p_ids text[], p_days date[],
-    p_wait boolean,
+    p_shard smallint, p_accounts bigint[], p_loaded bigint[], p_kinds posting_kind[], p_ids text[], p_counters boolean,
+    p_days date[], p_wait boolean,
     out now timestamptz, out program_version integer, out heads locked_head[], out whole bigint[], out lots open_lot_row[],
     out holds hold_row[], out hold_uses used_lot[], out counters counter_row[], out budgets budget_row[],
     out recorded found_request[]
@@ -49,10 +49,10 @@ begin
                 select * from full_posting r where r.shard = p_shard and r.kind = q.kind and r.id = q.id offset 0
             ) p
             join account a on a.shard = p_shard and a.account = p.account
-        ), case when p_days is not null then (
+        ), case when p_counters then (
             select array_agg(row(c.account, c.rule, c.day, c.times, c.points)::counter_row)
             from counter c where c.shard = p_shard and c.account = any (p_accounts) and c.day = any (p_days)
-        ) end, case when p_days is not null then (
+        ) end, case when p_counters then (
             select array_agg(row(b.rule, b.points, null)::budget_row) from budget b where b.shard = p_shard
         ) end
     into now, program_version, recorded, counters, budgets;
@@ -87,5 +87,5 @@ begin
         end if;
     end if;
 end $$;
-revoke all on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], date[], boolean) from public;
-grant execute on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], date[], boolean) to loyalty_app;
+revoke all on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean, date[], boolean) from public;
+grant execute on function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean, date[], boolean) to loyalty_app;

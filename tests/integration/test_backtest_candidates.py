@@ -201,6 +201,16 @@ async def test_a_candidate_from_then_on(ledger: Ledger) -> None:
         await backtest(ledger.url, program(), start=now + timedelta(days=1), processes=1)
 
 
+async def test_a_purchase_that_would_earn_more_than_an_account_can_hold_is_told_as_one(
+    ledger: Ledger,
+) -> None:
+    await ledger.do(purchase(2**50))
+    found = await tried(ledger, program(rules=BASE.replace("points = 1", "points = 1000000")))
+    assert [(row.kind, row.code, row.count) for row in found.candidate.refused] == [
+        ("purchase", "invalid-request", 1)
+    ]
+
+
 async def test_faulty_candidates_are_refused(ledger: Ledger) -> None:
     with pytest.raises(InvalidRequest):
         await backtest(ledger.url, "name = 3", vault=VAULT, processes=1)

@@ -21,7 +21,7 @@ async def test_a_lock_reads_no_request_but_those_asked_for(database_url: str) ->
             await connection.fetch(
                 "select * from lock_accounts(0::smallint, array[1], '{}',"
                 " array_fill('purchase'::posting_kind, array[200]),"
-                " array(select 'none-' || i from generate_series(1, 200) i), null, true)"
+                " array(select 'none-' || i from generate_series(1, 200) i), false, '{}', true)"
             )
             read = await connection.fetchval(
                 "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables"
@@ -40,7 +40,8 @@ async def test_a_purchase_reads_of_the_lots_those_that_its_receipt_counts(databa
         receipt = await ledger.do(purchase(5000))
         assert (receipt.balance.available, receipt.balance.pending) == (60, 90)
         account = await ledger.value("select account from account")
-        lots = "select lots from lock_accounts(0::smallint, array[$1::bigint], $2::bigint[], '{}', '{}', null, true)"
+        form = "0::smallint, array[$1::bigint], $2::bigint[], '{}', '{}', false, '{}', true"
+        lots = f"select lots from lock_accounts({form})"
         async with ledger.engine.pool.acquire() as connection:
             assert [lot["remaining"] for lot in await connection.fetchval(lots, account, [])] == [40, 50]
             assert len(await connection.fetchval(lots, account, [account])) == 5
@@ -80,3 +81,15 @@ async def test_a_purchase_reads_what_was_used_of_limits_on_its_own_day(database_
         assert [(row.day, row.times) for row in locked.counters[account]] == [(days[0], 30), (days[1], 1)]
         receipt = await ledger.do(purchase(100, at=START - timedelta(days=4)))
         assert receipt.points_earned == 0, "the day's own is used up"
+
+
+async def test_the_lock_of_the_version_before_may_stand_beside_this_one(database_url: str) -> None:
+    """With as many arguments both were ambiguous: nobody could write while one server after the other was updated."""
+    async with open_ledger(database_url, program(), "ada", pool_size=1) as ledger:
+        owner = await connect_owner(database_url)
+        await owner.execute(
+            "create function lock_accounts(smallint, bigint[], bigint[], posting_kind[], text[], boolean, boolean)"
+            " returns void language sql as ''"
+        )
+        await owner.close()
+        assert (await ledger.do(purchase(1000))).points_earned == 10
